@@ -1,0 +1,124 @@
+"""All that other modules may know of the catalog: its service, values, errors and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar, Protocol, runtime_checkable
+
+from kernel.pure.errors import Conflict, NotFound
+from kernel.pure.events import Event
+
+
+class ProductStatus(StrEnum):
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A product as the shop shows it. `price` has two decimals; `stock` is what can be sold now."""
+
+    id: int
+    sku: str
+    name: str
+    description: str | None
+    price: Decimal
+    currency: str
+    stock: int
+    status: ProductStatus
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockLine:
+    """A wish for `quantity` (1 to 1,000,000) units of one product."""
+
+    product_id: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoldLine:
+    """What was taken, with the price and the name as sold."""
+
+    product_id: int
+    sku: str
+    name: str
+    unit_price: Decimal
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    product_id: int
+    requested: int
+    available: int
+
+
+class ProductNotFound(NotFound):
+    """A product does not exist or is not published."""
+
+    code = "product-not-found"
+    title = "Product not found"
+
+
+class OutOfStock(Conflict):
+    """One or more products have fewer units than wanted; nothing was taken."""
+
+    code = "out-of-stock"
+    title = "Not enough stock"
+
+    def __init__(self, shortages: Sequence[Shortage]) -> None:
+        first = shortages[0]
+        super().__init__(
+            f"Product {first.product_id} has {first.available} in stock, {first.requested} were requested.",
+            shortages=[
+                {"product_id": s.product_id, "requested": s.requested, "available": s.available} for s in shortages
+            ],
+        )
+        self.shortages = tuple(shortages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductArchived(Event):
+    """A product left the shop; its SKU stays taken."""
+
+    name: ClassVar[str] = "catalog.ProductArchived"
+    product_id: int
+    sku: str
+
+    @property
+    def aggregate(self) -> str:
+        return f"product:{self.product_id}"
+
+
+@runtime_checkable
+class CatalogService(Protocol):
+    """What the catalog does for other modules. Every method joins the caller's running transaction."""
+
+    def reserve(self, *, reference: str, lines: Sequence[StockLine]) -> Sequence[SoldLine]:
+        """Take stock for `reference` (for example `"order:17"`), all lines or none.
+
+        Lines of one product are summed; the result has one SoldLine per product in the order of first mention. Each
+        product's stock falls by a movement of reason `sale`.
+
+        Idempotent by `reference`: a repeat with the same lines takes nothing more and answers what was sold.
+
+        Errors: ProductNotFound (unknown or not published product; `product_id` in its data), OutOfStock (with every
+        shortage), Invalid (a summed quantity above 1,000,000; no lines).
+        """
+        ...
+
+    def release(self, *, reference: str) -> None:
+        """Give back what `reserve` took for `reference`, by movements of reason `release`.
+
+        Idempotent: a repeat, or an unknown reference, changes nothing.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Ordering: orders from placing to their end."""

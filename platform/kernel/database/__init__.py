@@ -1,0 +1,1 @@
+"""The database layer: engines, transactions, ownership, outbox. Knows no HTTP."""
