@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class Event:
         raise NotImplementedError
 
 
+@runtime_checkable
 class Events(Protocol):
     """Where services announce facts."""
 

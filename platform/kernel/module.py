@@ -1,0 +1,49 @@
+"""The description of a module: what the composition root, the migrations and the checks need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+from dependency_injector.containers import DeclarativeContainer
+from sqlalchemy import MetaData
+
+ServiceGetter = Callable[[], Any]
+"""Builds the application and answers the module's service; for commands, which start without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """One department of the store.
+
+    The `container` declares by name what it wants as `providers.Dependency`: of the kernel `database`, `events`, `clock`,
+    `settings`, `principals` and `access_tokens`; of other modules their services, named like the module. It provides
+    `service` and `router`.
+    """
+
+    name: str
+    """Import name, database schema, migration branch label and role name in one."""
+    owner: str
+    """The team to ask."""
+    summary: str
+    """One sentence for people: `emporium modules` shows it."""
+    container: type[DeclarativeContainer]
+    metadata: MetaData
+    needs: tuple[str, ...] = ()
+    """Modules whose service this one calls; they boot first."""
+    offers: type | None = None
+    """The Protocol that other modules see; None when it offers no calls."""
+    listens: Mapping[str, str] = field(default_factory=dict)
+    """Publisher -> import name of the listeners, imported only when the publisher is installed."""
+    roles: tuple[str, ...] = ()
+    """Roles that admins may grant, besides `admin`."""
+    cli: Callable[[ServiceGetter], typer.Typer] | None = None
+    """Builds the commands that appear as `emporium <name> …`."""
+    sample: Callable[[Any], None] | None = None
+    """Loads sample data through the service; idempotent, called by `emporium run`."""
+    on_start: Callable[[Any], None] | None = None
+    """Called with the service once the application can serve."""
+    on_stop: Callable[[Any], None] | None = None
+    """Called with the service when the application stops, in reverse order of start."""
