@@ -79,9 +79,7 @@ class OutOfStock(Conflict):
         first = shortages[0]
         super().__init__(
             f"Product {first.product_id} has {first.available} in stock, {first.requested} were requested.",
-            shortages=[
-                {"product_id": s.product_id, "requested": s.requested, "available": s.available} for s in shortages
-            ],
+            shortages=[{"product_id": s.product_id, "requested": s.requested, "available": s.available} for s in shortages],
         )
         self.shortages = tuple(shortages)
 

@@ -53,7 +53,7 @@ class Engines(OwnedEngines):
 def _engine(url: URL, *, threads: int, isolation_level: str) -> Engine:
     return create_engine(
         url,
-        isolation_level=isolation_level,  # type: ignore[arg-type]  # a Literal in the stubs
+        isolation_level=isolation_level,
         pool_size=threads,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,

@@ -11,12 +11,10 @@ from uuid import UUID
 
 from sqlalchemy import Text, bindparam, text
 
-EVENT_COLUMNS: Final = "event_id uuid, name text, aggregate text, payload jsonb, occurred_at timestamptz"
-
 OUTBOX_INSERT: Final = text(
     "INSERT INTO kernel.outbox (event_id, name, aggregate, payload, occurred_at)"
-    " SELECT event_id, name, aggregate, payload, occurred_at"
-    f" FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS event ({EVENT_COLUMNS})"
+    " SELECT event_id, name, aggregate, payload, occurred_at FROM jsonb_to_recordset(CAST(:events AS jsonb))"
+    " AS event (event_id uuid, name text, aggregate text, payload jsonb, occurred_at timestamptz)"
 ).bindparams(bindparam("events", type_=Text))
 
 

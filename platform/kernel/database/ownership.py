@@ -55,7 +55,7 @@ class OwnedCursor(extensions.cursor):
 
     connection: OwnedConnection
 
-    def execute(self, query: Any, vars: Any = None) -> None:
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 -- psycopg2's name
         connection = self.connection
         if not connection.owned:
             return super().execute(query, vars)
