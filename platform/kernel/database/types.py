@@ -1,0 +1,55 @@
+"""Column types and the naming convention that every module's models share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Numeric, Text, func
+from sqlalchemy.orm import mapped_column
+
+NAMING: Final = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+}
+
+COLUMN_TYPES: Final[dict[Any, Any]] = {
+    int: BigInteger(),
+    str: Text(),
+    Decimal: Numeric(18, 2),
+    datetime: DateTime(timezone=True),
+}
+"""The `type_annotation_map` of every module's `Base`: what a bare `Mapped[int]` means here."""
+
+# BIGINT GENERATED ALWAYS AS IDENTITY: a SERIAL would need rights on its sequence, which the runtime role lacks.
+Id = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]
+Price = Annotated[Decimal, mapped_column(Numeric(10, 2))]
+Total = Annotated[Decimal, mapped_column(Numeric(18, 2))]
+Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
+
+
+def module_metadata(name: str) -> MetaData:
+    """The MetaData of one module: everything in the schema of its name, constraints named by one convention.
+
+    A module's `models.py` starts with it:
+
+        class Base(DeclarativeBase):
+            metadata = module_metadata("catalog")
+            type_annotation_map = COLUMN_TYPES
+    """
+    return MetaData(schema=name, naming_convention=NAMING)
+
+
+def identity_column() -> Column[int]:
+    """The primary key of a table that is written as a Core `Table`; models use `Id`."""
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+def sorted_text() -> Text:
+    """Text that lists are sorted by: `COLLATE "C"` orders the same on every server and serves prefix searches."""
+    return Text(collation="C")
