@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
 from tests.contracts._house import CONTRACTS, contract_of, copy_house, guidance_of, lint_imports, plant
 from tests.contracts._stubs import add_missing_files
 
