@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,8 +41,17 @@ class Module:
     """Roles that admins may grant, besides `admin`."""
     cli: Callable[[ServiceGetter], typer.Typer] | None = None
     """Builds the commands that appear as `emporium <name> …`."""
+    hot: int = 0
+    """Routes of hotter modules are matched first; for the ones that most requests go to."""
     sample: Callable[[Any], None] | None = None
     """Loads sample data through the service; idempotent, called by `emporium run`."""
+    bootstrap: Callable[[Any, Any], Sequence[str]] | None = None
+    """Called with the service and the kernel's settings by `emporium run`, after `sample`; idempotent.
+
+    For what a fresh shop cannot do without, such as its first admin. The lines that it answers are printed.
+    """
+    tour: str | None = None
+    """One shell line to paste that shows the module at work; `{url}` stands for the shop's address."""
     on_start: Callable[[Any], None] | None = None
     """Called with the service once the application can serve."""
     on_stop: Callable[[Any], None] | None = None
