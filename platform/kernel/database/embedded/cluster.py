@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,10 @@ class Postmaster:
     socket_dir: Path
     status: str
 
+    def answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket_dir / f".s.PGSQL.{PORT}")) == 0
+
 
 class Cluster:
     def __init__(self, data_dir: Path, *, durable: bool) -> None:
@@ -68,7 +73,7 @@ class Cluster:
             server = self._postmaster()
             if server is None:
                 started = self._start()
-            elif server.status == "ready":
+            elif server.status == "ready" and server.answers():
                 return server, started
             if time.monotonic() > deadline:
                 raise self._timed_out(server.status if server else "processes of an earlier server had not ended")
@@ -125,9 +130,11 @@ class Cluster:
     def _start(self) -> bool:
         """False when the shared memory of an earlier server is still in use: its last processes are about to end."""
         self._admit()
-        (self.directory / "postmaster.pid").unlink(missing_ok=True)
         begin = self._open_log()
         socket_dir = self._make_socket_dir()
+        # Left by a crash. PostgreSQL believes them when their process id belongs to any process again.
+        for lock in (self.directory / "postmaster.pid", self.directory / socket_dir / f".s.PGSQL.{PORT}.lock"):
+            lock.unlink(missing_ok=True)
         settings = _SETTINGS | {"unix_socket_directories": socket_dir} | ({} if self._durable else _FORGETFUL)
         options = shlex.join(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
         command = ("start", "--silent", "--wait", "--timeout", f"{START_TIMEOUT:.0f}", "--log", str(self.log))

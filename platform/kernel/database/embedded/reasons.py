@@ -26,13 +26,9 @@ _REASONS = (
         f"The embedded PostgreSQL may not read and write {{place}}; correct its owner and rights, or {_ELSEWHERE}.",
     ),
     (
-        r"database files are incompatible with server|not compatible with this version",
-        "The data in {place} was made by another PostgreSQL than the installed one; run it with that version to save the data, "
-        "or move it away to start with an empty shop.",
-    ),
-    (
         r"checkpoint record|global/pg_(control|filenode)|control file|not a (valid data directory|database cluster directory)"
-        r"|PANIC:|invalid page|pg_(wal|xact|hba|ident)\b.*No such file|postgresql\.conf.*No such file",
+        r"|PANIC:|invalid page|files are incompatible with server"
+        r"|pg_(wal|xact|hba|ident)\b.*No such file|postgresql\.conf.*No such file",
         "The data in {place} is damaged ({gist}); restore it from a backup, or move it away to start with an empty shop.",
     ),
 )
