@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Numeric, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Numeric, Row, Text, func
 from sqlalchemy.orm import mapped_column
 
 NAMING: Final = {
@@ -16,6 +16,9 @@ NAMING: Final = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
 }
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row whose columns the statement's own documentation names."""
 
 COLUMN_TYPES: Final[dict[Any, Any]] = {
     int: BigInteger(),

@@ -1,0 +1,20 @@
+"""The catalog's wiring: what it needs, what it provides."""
+
+from __future__ import annotations
+
+from dependency_injector import containers, providers
+
+from catalog.router import build_router
+from catalog.service import DatabaseCatalogService
+from kernel.database.unit_of_work import Database
+from kernel.pure.events import Events
+from kernel.settings import Settings
+
+
+class CatalogContainer(containers.DeclarativeContainer):
+    database = providers.Dependency(instance_of=Database)
+    events = providers.Dependency(instance_of=Events)
+    settings = providers.Dependency(instance_of=Settings)
+
+    service = providers.Singleton(DatabaseCatalogService, database=database, events=events, currency=settings.provided.currency)
+    router = providers.Singleton(build_router, service=service)

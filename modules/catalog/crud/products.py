@@ -1,0 +1,171 @@
+"""SQL of products: create, read, list, change, delete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, Text, bindparam, func, select, text, tuple_, update
+from sqlalchemy.orm import Session
+
+from catalog.models import Product, Stock
+from kernel.database.types import AnyRow
+
+ProductRow = AnyRow
+"""id, sku, name, description, price, currency, status, version, created_at, updated_at, stock, stock_version."""
+
+_COLUMNS: Final = (
+    Product.id,
+    Product.sku,
+    Product.name,
+    Product.description,
+    Product.price,
+    Product.currency,
+    Product.status,
+    Product.version,
+    Product.created_at,
+    Product.updated_at,
+    Stock.quantity.label("stock"),
+    Stock.version.label("stock_version"),
+)
+_FROM_PRODUCTS: Final = select(*_COLUMNS).join_from(Product, Stock, Stock.product_id == Product.id)
+
+_WORDS: Final = re.compile(r"[^\W_]+")
+
+_READ: Final = _FROM_PRODUCTS.where(Product.id == bindparam("product_id"))
+
+_CREATE: Final = text(
+    """
+    WITH product AS (
+      INSERT INTO catalog.products (sku, name, description, price, currency, status)
+      VALUES (:sku, :name, :description, :price, :currency, :status)
+      RETURNING id, sku, name, description, price, currency, status, version, created_at, updated_at
+    ), stock AS (
+      INSERT INTO catalog.stock (product_id, quantity) SELECT id, :stock FROM product RETURNING quantity, version
+    ), movement AS (
+      INSERT INTO catalog.stock_movements (product_id, reference, reason, quantity)
+      SELECT id, 'product:' || id, 'initial', :stock FROM product WHERE :stock <> 0
+    )
+    SELECT product.*, stock.quantity AS stock, stock.version AS stock_version FROM product, stock
+    """
+)
+
+_DELETE_UNSOLD: Final = text(
+    """
+    DELETE FROM catalog.products p WHERE p.id = :product_id
+      AND NOT EXISTS (SELECT FROM catalog.stock_movements m WHERE m.product_id = p.id AND m.reason = 'sale')
+    RETURNING p.sku
+    """
+)
+
+_ARCHIVE: Final = text(
+    """
+    UPDATE catalog.products SET status = 'archived', version = version + 1, updated_at = now()
+    WHERE id = :product_id AND status <> 'archived' RETURNING sku
+    """
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductFilter:
+    """What a list of products is narrowed to; None does not narrow. `q` is words, matched as prefixes."""
+
+    status: str | None
+    q: str | None = None
+    sku: str | None = None
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    in_stock: bool | None = None
+
+
+def read_product(connection: Connection | Session, product_id: int) -> ProductRow | None:
+    return connection.execute(_READ, {"product_id": product_id}).one_or_none()
+
+
+def list_products(
+    connection: Connection, *, where: ProductFilter, sort: str, after: tuple[Any, ...] | None, limit: int
+) -> list[ProductRow]:
+    """Up to `limit` products in the order of `sort` (`name`, `-name`, `price`, `-price`, `newest`), after a keyset."""
+    values: dict[str, Any] = {"limit": limit}
+    for name in ("status", "sku", "min_price", "max_price"):
+        if (value := getattr(where, name)) is not None:
+            values[name] = value
+    if where.q is not None:
+        # Without any word the query is empty, which matches nothing.
+        values["terms"] = " & ".join(f"'{word}':*" for word in _WORDS.findall(where.q))
+    if after is not None:
+        values["after_id"] = after[-1]
+        if sort != "newest":
+            values["after_value"] = after[0]
+    statement = _list_statement(sort, frozenset(values), where.in_stock)
+    return list(connection.execute(statement, values))
+
+
+@cache
+def _list_statement(sort: str, names: frozenset[str], in_stock: bool | None) -> Select[*tuple[Any, ...]]:
+    """One statement per combination of filters, built once; the values are bound at each use."""
+    statement: Select[*tuple[Any, ...]] = _FROM_PRODUCTS.limit(bindparam("limit"))
+    conditions = {
+        "status": Product.status == bindparam("status"),
+        "sku": Product.sku == bindparam("sku"),
+        "min_price": Product.price >= bindparam("min_price"),
+        "max_price": Product.price <= bindparam("max_price"),
+        "terms": Product.search.bool_op("@@")(func.to_tsquery(text("'simple'"), bindparam("terms", type_=Text))),
+    }
+    for name, condition in conditions.items():
+        if name in names:
+            statement = statement.where(condition)
+    if in_stock is not None:
+        statement = statement.where(Stock.quantity > 0 if in_stock else Stock.quantity == 0)
+    if sort == "newest":
+        statement = statement.order_by(Product.id.desc())
+        return statement.where(Product.id < bindparam("after_id")) if "after_id" in names else statement
+    column = Product.name if sort.endswith("name") else Product.price
+    here = tuple_(column, Product.id)
+    there = tuple_(bindparam("after_value", type_=column.type), bindparam("after_id"))
+    if sort.startswith("-"):
+        statement = statement.order_by(column.desc(), Product.id.desc())
+        return statement.where(here < there) if "after_id" in names else statement
+    statement = statement.order_by(column, Product.id)
+    return statement.where(here > there) if "after_id" in names else statement
+
+
+def create_product(session: Session, values: Mapping[str, Any]) -> ProductRow:
+    """Insert a product with its stock and its first movement. `values`: sku, name, description, price, currency, status,
+    stock."""
+    return session.execute(_CREATE, dict(values)).one()
+
+
+def change_product(
+    session: Session, product_id: int, *, versions: frozenset[int] | None, changes: Mapping[str, Any]
+) -> ProductRow | None:
+    """Set columns and raise the version; None when there is no such product or its version is none of `versions`."""
+    statement = (
+        update(Product)
+        .where(Product.id == product_id, Stock.product_id == Product.id)
+        .values(**changes, version=Product.version + 1, updated_at=func.now())
+        .returning(*_COLUMNS)
+        .execution_options(synchronize_session=False)
+    )
+    if versions is not None:
+        statement = statement.where(Product.version.in_(versions))
+    return session.execute(statement).one_or_none()
+
+
+def delete_unsold_product(session: Session, product_id: int) -> str | None:
+    """Delete the product with its ledger and answer its SKU; None when it was ever sold.
+
+    The caller holds the stock's lock: a sale that runs at the same time is either seen here or finds no stock.
+    """
+    sku: str | None = session.execute(_DELETE_UNSOLD, {"product_id": product_id}).scalar_one_or_none()
+    return sku
+
+
+def archive_product(session: Session, product_id: int) -> str | None:
+    """Archive the product and answer its SKU; None when it was archived before."""
+    sku: str | None = session.execute(_ARCHIVE, {"product_id": product_id}).scalar_one_or_none()
+    return sku

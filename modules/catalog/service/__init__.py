@@ -1,0 +1,18 @@
+"""The catalog's use cases. `DatabaseCatalogService` implements the interface and serves the router and the commands."""
+
+from catalog.crud.products import ProductFilter
+from catalog.service.catalog import DatabaseCatalogService
+from catalog.service.products import NewProduct, ProductChanges, SkuTaken
+from catalog.service.stock import ManualReason, Movement, MovementNotFound, StockLimit
+
+__all__ = [
+    "DatabaseCatalogService",
+    "ManualReason",
+    "Movement",
+    "MovementNotFound",
+    "NewProduct",
+    "ProductChanges",
+    "ProductFilter",
+    "SkuTaken",
+    "StockLimit",
+]
