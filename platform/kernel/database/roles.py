@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, text
 
 _MAX_BYTES: Final = 63
 """PostgreSQL cuts longer identifiers (NAMEDATALEN - 1) without an error."""
+_PREFIX: Final = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,13 @@ class RoleNames:
     """Roles are cluster-wide, so their names start with a prefix of their own: by default the database's name."""
 
     prefix: str
+
+    def __post_init__(self) -> None:
+        # The names stand in front of every statement as they are, so what would need quoting is not let in.
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError(
+                f"Role names cannot start with {self.prefix!r}: set DATABASE_ROLE_PREFIX to letters, digits, `_`, `-`, `.`."
+            )
 
     def module(self, name: str) -> str:
         """The role that the module's statements run as: DML on the module's schema, nothing else."""

@@ -1,0 +1,207 @@
+"""Programmatic Alembic: which branches there are, where the database is, and whether it is at their heads."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionMap
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, MetaData, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from app.modules import ModuleError, installed
+from kernel.database import tables
+from kernel.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from kernel.database.embedded.provision import APPLICATION, DATABASE, MIGRATOR
+from kernel.database.provisioning import Plan, first_line, identifier
+from kernel.database.roles import RoleNames
+from kernel.settings import Settings, SettingsError, load_settings
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+_CURRENT: Final = text("SELECT version_num FROM kernel.alembic_version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """The migrations of one module, or of the kernel."""
+
+    name: str
+    folder: Path
+    metadata: MetaData
+
+    def strangers(self) -> list[str]:
+        """Tables outside of the branch's schema, and foreign keys that leave it."""
+        tables_ = [t.fullname for t in self.metadata.tables.values() if t.schema != self.name]
+        keys = [
+            f"{table.fullname} -> {key.target_fullname}"
+            for table in self.metadata.tables.values()
+            for key in table.foreign_keys
+            if not key.target_fullname.startswith(f"{self.name}.")
+        ]
+        return tables_ + keys
+
+
+def branches() -> tuple[Branch, ...]:
+    """The kernel's branch, then one per installed module in order of needs."""
+    return (
+        Branch(name="kernel", folder=_folder("kernel"), metadata=tables.metadata),
+        *(Branch(name=module.name, folder=_folder(module.name), metadata=module.metadata) for module in installed()),
+    )
+
+
+def _folder(package: str) -> Path:
+    return Path(str(files(package))) / "migrations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The database to migrate: the migrator's URL, and the application's login, which gets the modules' roles.
+
+    `creator` makes scratch databases: the embedded server's superuser, else the migrator itself.
+    """
+
+    url: URL
+    application: str
+    role_prefix: str | None = None
+    creator: URL | None = None
+    lock_wait: float = 300.0
+    use_roles: bool = True
+
+    @property
+    def database(self) -> str:
+        return self.url.database or self.migrator
+
+    @property
+    def migrator(self) -> str:
+        return self.url.username or "postgres"
+
+    @property
+    def names(self) -> RoleNames:
+        return RoleNames(self.role_prefix or self.database)
+
+    def plan(self, branch_names: Sequence[str], *, roles: bool) -> Plan:
+        return Plan(
+            database=self.database,
+            branches=branch_names,
+            migrator=self.migrator,
+            application=self.application,
+            names=self.names if roles else None,
+        )
+
+
+def config(target: Target | None = None, **attributes: Any) -> Config:
+    """The configuration of `alembic.ini` with the branches of installed distributions; `env.py` finds the target."""
+    ini = ROOT / "alembic.ini"
+    if not ini.is_file():
+        raise CommandError(f"There is no {ini}: migrations run from a checkout of the project.")
+    made = Config(ini)
+    folders = "\n".join(str(branch.folder) for branch in branches())
+    made.set_main_option("version_locations", folders.replace("%", "%%"))
+    made.attributes.update(attributes)
+    if target is not None:
+        made.attributes["target"] = target
+    return made
+
+
+def add_installed_branches(script: ScriptDirectory) -> None:
+    """Plain Alembic reads `alembic.ini` alone; this adds the branches that installed distributions bring."""
+    known = {path.resolve() for path in script._version_locations}
+    missing = [branch.folder for branch in branches() if branch.folder.resolve() not in known]
+    if missing:
+        script.version_locations = [*map(str, script._version_locations), *map(str, missing)]
+        script.__dict__.pop("_version_locations", None)
+        script.revision_map = RevisionMap(script._load_revisions)
+
+
+def heads() -> frozenset[str]:
+    """The newest revision of every branch, by the code."""
+    return frozenset(ScriptDirectory.from_config(config()).get_heads())
+
+
+def missing_revisions(connection: Connection, wanted: frozenset[str]) -> list[str]:
+    """The heads that this database has not reached; empty when the code may serve. Runs as the kernel's role."""
+    try:
+        reached = set(connection.scalars(_CURRENT))
+    except ProgrammingError:
+        # No table, no schema, or not yet a right on them: nothing has been migrated.
+        reached = set()
+    return sorted(wanted - reached)
+
+
+@contextmanager
+def configured_target(config: Config, *, start: bool = True) -> Iterator[Target]:
+    """The target that the caller gave to `config()`, else the one of the settings. For `env.py`."""
+    given = config.attributes.get("target")
+    if given is not None:
+        yield given
+        return
+    try:
+        settings = load_settings()
+        with target_of(settings, start=start) as target:
+            yield target
+    except (SettingsError, EmbeddedPostgresError, ModuleError) as error:
+        raise CommandError(str(error)) from error
+
+
+@contextmanager
+def target_of(settings: Settings, *, start: bool = True) -> Iterator[Target]:
+    """The database that the settings name; the embedded server runs for as long as the block does.
+
+    With `start=False` the embedded server is only named, for scripts.
+    """
+    if settings.database_url is not None:
+        own_login = settings.migration_url != settings.database_url
+        url = (settings.migration_url if own_login else settings.direct_url) or settings.database_url
+        yield Target(
+            url=url,
+            application=settings.database_url.username or url.username or "",
+            role_prefix=settings.role_prefix,
+        )
+    elif start:
+        with EmbeddedPostgres(settings.data_dir) as server:
+            yield Target(
+                url=server.migration_url,
+                application=APPLICATION,
+                role_prefix=settings.role_prefix,
+                creator=server.admin_url,
+            )
+    else:
+        url = URL.create("postgresql+psycopg2", username=MIGRATOR, database=DATABASE)
+        yield Target(url=url, application=APPLICATION, role_prefix=settings.role_prefix)
+
+
+@contextmanager
+def scratch(target: Target) -> Iterator[Target]:
+    """An empty database next to `target`'s, for as long as the block runs; its roles go with it."""
+    name = f"emporium_scratch_{secrets.token_hex(6)}"
+    made = replace(target, url=target.url.set(database=name), application=target.migrator, role_prefix=name)
+    creator = create_engine(target.creator or target.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with creator.connect() as connection:
+        try:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} OWNER {identifier(target.migrator)}")
+        except (ProgrammingError, OperationalError) as error:
+            raise CommandError(
+                f"{connection.engine.url.username} cannot make a scratch database ({first_line(error)}): give that login"
+                " CREATEDB, or unset DATABASE_URL to use the embedded server."
+            ) from error
+        try:
+            yield made
+        finally:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+            drop_roles(connection, made)
+
+
+def drop_roles(connection: Connection, target: Target) -> None:
+    """Drop the roles of a database that is gone."""
+    for branch in branches():
+        for role in (target.names.module(branch.name), target.names.owner(branch.name)):
+            connection.exec_driver_sql(f"DROP ROLE IF EXISTS {identifier(role)}")

@@ -1,0 +1,59 @@
+"""The module list: built-in modules, and those of installed distributions (entry point group `emporium.modules`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import Final
+
+from kernel.module import Module
+
+ENTRY_POINT_GROUP: Final = "emporium.modules"
+
+BUILT_IN: Final[tuple[Module, ...]] = ()
+"""One line per module: `from catalog.module import module as catalog` above, `catalog` here."""
+
+
+class ModuleError(Exception):
+    """The modules do not fit together; the message says which and why."""
+
+
+def installed() -> tuple[Module, ...]:
+    """Every module of this installation, each after those that it needs. Raises ModuleError."""
+    return in_order_of_needs([*BUILT_IN, *_from_distributions()])
+
+
+def in_order_of_needs(modules: Iterable[Module]) -> tuple[Module, ...]:
+    waiting = {module.name: module for module in _without_duplicates(modules)}
+    for module in waiting.values():
+        missing = [need for need in module.needs if need not in waiting]
+        if missing:
+            raise ModuleError(f"The module {module.name} needs {', '.join(missing)}, which is not installed.")
+    ordered: dict[str, Module] = {}
+    while waiting:
+        ready = [module for module in waiting.values() if all(need in ordered for need in module.needs)]
+        if not ready:
+            raise ModuleError(f"The modules {', '.join(waiting)} need each other in a circle.")
+        for module in ready:
+            ordered[module.name] = waiting.pop(module.name)
+    return tuple(ordered.values())
+
+
+def _without_duplicates(modules: Iterable[Module]) -> Iterable[Module]:
+    seen: set[str] = {"kernel", "app"}
+    for module in modules:
+        if module.name in seen:
+            raise ModuleError(f"There are two modules named {module.name}; names must be unique.")
+        seen.add(module.name)
+        yield module
+
+
+def _from_distributions() -> Iterable[Module]:
+    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda found: found.name):
+        module = entry_point.load()
+        if not isinstance(module, Module):
+            raise ModuleError(
+                f"The entry point {entry_point.name} = {entry_point.value} is not a kernel.module.Module, so it cannot"
+                f" be installed; it must name one, for example `reviews.module:module`."
+            )
+        yield module
