@@ -198,7 +198,8 @@ class TestTraces:
 
     def test_killed_server_is_started_again_for_the_next_user(self, data_dir: Path) -> None:
         with embedded(data_dir) as first:
-            os.kill(postmaster(data_dir), signal.SIGKILL)
+            os.kill(pid := postmaster(data_dir), signal.SIGKILL)
+            assert has_ended(pid)
             with embedded(data_dir) as second:
                 assert run(second.app_url, "SELECT 1") == [1]
                 assert run(first.app_url, "SELECT 1") == [1]
