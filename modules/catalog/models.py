@@ -35,7 +35,8 @@ class Product(Base):
     search: Mapped[str] = mapped_column(
         TSVECTOR,
         Computed(
-            "to_tsvector('simple'::regconfig, (sku || ' '::text || name || ' '::text || COALESCE(description, ''::text)))"
+            "to_tsvector('simple'::regconfig, (((sku || ' '::text) || name) || ' '::text) || COALESCE(description, ''::text))",
+            persisted=True,
         ),
         deferred=True,
     )

@@ -22,7 +22,7 @@ class Order(Base):
     __tablename__ = "orders"
 
     id: Mapped[Id]
-    number: Mapped[str] = mapped_column(Computed(ORDER_NUMBER))
+    number: Mapped[str] = mapped_column(Computed(ORDER_NUMBER, persisted=True))
     # The users' module owns the account; ids cross, foreign keys do not.
     user_id: Mapped[int]
     status: Mapped[str]
@@ -57,7 +57,7 @@ class OrderLine(Base):
     name: Mapped[str]
     quantity: Mapped[int] = mapped_column(Integer)
     unit_price: Mapped[Price]
-    line_total: Mapped[Total] = mapped_column(Numeric(18, 2), Computed("quantity * unit_price"))
+    line_total: Mapped[Total] = mapped_column(Numeric(18, 2), Computed("quantity * unit_price", persisted=True))
 
     __table_args__ = (
         CheckConstraint("quantity BETWEEN 1 AND 1000000", name="quantity_in_range"),
