@@ -35,7 +35,7 @@ class Product(Base):
     search: Mapped[str] = mapped_column(
         TSVECTOR,
         Computed(
-            "to_tsvector('simple'::regconfig, (((sku || ' '::text) || name) || ' '::text) || COALESCE(description, ''::text))",
+            "to_tsvector('simple', sku || ' ' || name || ' ' || COALESCE(description, ''))",
             persisted=True,
         ),
         deferred=True,

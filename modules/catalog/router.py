@@ -23,9 +23,8 @@ from catalog.service import DatabaseCatalogService, Movement, MovementNotFound, 
 from kernel.http.access import ANYONE, OptionalCaller, role
 from kernel.http.etags import IfMatch, IfNoneMatch, expected_versions, tag
 from kernel.http.fields import Identifier, IdField, PriceField, ShortText, changes
-from kernel.http.idempotency import Idempotency
 from kernel.http.pages import Keyset, PageQuery
-from kernel.http.routes import Router
+from kernel.http.routes import Idempotency, Router
 from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
 

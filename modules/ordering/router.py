@@ -11,9 +11,8 @@ from catalog.interface import OutOfStock, ProductNotFound, StockLine
 from kernel.http.access import SIGNED_IN, Caller
 from kernel.http.etags import IfNoneMatch, tag
 from kernel.http.fields import Identifier, IdField
-from kernel.http.idempotency import Idempotency
 from kernel.http.pages import Keyset
-from kernel.http.routes import Router
+from kernel.http.routes import Idempotency, Router
 from kernel.pure.values import MAX_ID, Page
 from ordering.interface import ActionNotAllowed, Order, OrderNotFound, ShippingAddress
 from ordering.schemas import NewOrderBody, OrderBody, OrderQuery

@@ -6,12 +6,17 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Final
 
+from catalog.module import module as catalog
 from kernel.module import Module
+from ordering.module import module as ordering
 
 ENTRY_POINT_GROUP: Final = "emporium.modules"
 
-BUILT_IN: Final[tuple[Module, ...]] = ()
-"""One line per module: `from catalog.module import module as catalog` above, `catalog` here."""
+BUILT_IN: Final[tuple[Module, ...]] = (
+    catalog,
+    ordering,
+)
+"""One line per module here, and its import above."""
 
 
 class ModuleError(Exception):
