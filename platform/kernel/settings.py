@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv.parser import parse_stream
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL, make_url
@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 DRIVER = "postgresql+psycopg2"
 MIN_SECRET_BYTES = 32
+_PREFIX = "EMPORIUM_"
 _SCHEMES = ("postgres", "postgresql", DRIVER)
 _PARTS = {"DB_HOST": "localhost", "DB_USER": "shop", "DB_PASSWORD": "any@:/characters", "DB_NAME": "shop"}
 _EXACT = frozenset({"DB_PASSWORD", "EMPORIUM_SECRET_KEY", "EMPORIUM_ADMIN_PASSWORD"})
@@ -74,7 +75,8 @@ def _variable(name: str, rule: str, example: str, default: object = None, **more
     return Field(validation_alias=name, description=rule, examples=[example], **more)
 
 
-_DatabaseUrl = Annotated[URL, BeforeValidator(parse_database_url)]
+# Shown without its password: a dump would spell out the parts.
+_DatabaseUrl = Annotated[URL, BeforeValidator(parse_database_url), PlainSerializer(str)]
 _Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 _Directory = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
@@ -209,8 +211,9 @@ def _read_env_file(path: Path) -> dict[str, str]:
 
 def _unknown(values: Mapping[str, str], known: Collection[str]) -> list[str]:
     problems = []
-    for name in sorted(name for name in values if name.startswith("EMPORIUM_") and name not in known):
-        close = difflib.get_close_matches(name, known, n=1)
+    ours = {name.removeprefix(_PREFIX): name for name in known if name.startswith(_PREFIX)}
+    for name in sorted(name for name in values if name.startswith(_PREFIX) and name not in known):
+        close = [ours[match] for match in difflib.get_close_matches(name.removeprefix(_PREFIX), ours, n=1)]
         hint = f"did you mean {close[0]}, for example {close[0]}={_example(close[0])}?" if close else "see .env.example."
         problems.append(f"{name} is not a variable of Emporium; {hint}")
     return problems
