@@ -92,11 +92,15 @@ def the_only_deployer(connection: Connection, patience: float) -> Iterator[None]
     snapshot, and CREATE INDEX CONCURRENTLY in the running migration would wait for that session for ever.
     """
     deadline = time.monotonic() + patience
+    waiting = False
     while not scalar(connection, f"SELECT pg_try_advisory_lock({LOCK_KEY})"):
         if time.monotonic() > deadline:
             raise CommandError(
                 f"Another deployer is migrating this database (waited {patience:.0f} s): try again when it is done."
             )
+        if not waiting:
+            log.info("Waiting for another deployer, who is migrating this database.")
+            waiting = True
         time.sleep(0.1)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Programmatic Alembic: which branches there are, where the database is, and whether it is at their heads."""
+"""Programmatic Alembic: which branches there are, which database to migrate, and clean ones to compare with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionMap
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, MetaData, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, MetaData, NullPool, create_engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app.modules import ModuleError, installed
@@ -26,8 +26,6 @@ from kernel.database.roles import RoleNames
 from kernel.settings import Settings, SettingsError, load_settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-
-_CURRENT: Final = text("SELECT version_num FROM kernel.alembic_version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,10 @@ class Target:
 
     @property
     def names(self) -> RoleNames:
-        return RoleNames(self.role_prefix or self.database)
+        try:
+            return RoleNames(self.role_prefix or self.database)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
 
     def plan(self, branch_names: Sequence[str], *, roles: bool) -> Plan:
         return Plan(
@@ -104,8 +105,7 @@ def config(target: Target | None = None, **attributes: Any) -> Config:
     if not ini.is_file():
         raise CommandError(f"There is no {ini}: migrations run from a checkout of the project.")
     made = Config(ini)
-    folders = "\n".join(str(branch.folder) for branch in branches())
-    made.set_main_option("version_locations", folders.replace("%", "%%"))
+    made.set_main_option("version_locations", "\n".join(_locations()).replace("%", "%%"))
     made.attributes.update(attributes)
     if target is not None:
         made.attributes["target"] = target
@@ -114,27 +114,14 @@ def config(target: Target | None = None, **attributes: Any) -> Config:
 
 def add_installed_branches(script: ScriptDirectory) -> None:
     """Plain Alembic reads `alembic.ini` alone; this adds the branches that installed distributions bring."""
-    known = {path.resolve() for path in script._version_locations}
-    missing = [branch.folder for branch in branches() if branch.folder.resolve() not in known]
-    if missing:
-        script.version_locations = [*map(str, script._version_locations), *map(str, missing)]
-        script.__dict__.pop("_version_locations", None)
-        script.revision_map = RevisionMap(script._load_revisions)
+    script.version_locations = _locations()
+    script.__dict__.pop("_version_locations", None)
+    script.revision_map = RevisionMap(script._load_revisions)
 
 
-def heads() -> frozenset[str]:
-    """The newest revision of every branch, by the code."""
-    return frozenset(ScriptDirectory.from_config(config()).get_heads())
-
-
-def missing_revisions(connection: Connection, wanted: frozenset[str]) -> list[str]:
-    """The heads that this database has not reached; empty when the code may serve. Runs as the kernel's role."""
-    try:
-        reached = set(connection.scalars(_CURRENT))
-    except ProgrammingError:
-        # No table, no schema, or not yet a right on them: nothing has been migrated.
-        reached = set()
-    return sorted(wanted - reached)
+def _locations() -> list[str]:
+    """Alembic upgrades the branch that it has read last first; so the kernel goes before those who stand on it."""
+    return [str(branch.folder) for branch in reversed(branches())]
 
 
 @contextmanager
@@ -159,8 +146,7 @@ def target_of(settings: Settings, *, start: bool = True) -> Iterator[Target]:
     With `start=False` the embedded server is only named, for scripts.
     """
     if settings.database_url is not None:
-        own_login = settings.migration_url != settings.database_url
-        url = (settings.migration_url if own_login else settings.direct_url) or settings.database_url
+        url = settings.migration_url or settings.database_url
         yield Target(
             url=url,
             application=settings.database_url.username or url.username or "",

@@ -66,6 +66,17 @@ class Plan:
         """Branch -> the role that runs its revisions; empty without roles."""
         return {} if self.names is None else {branch: self.names.owner(branch) for branch in self.branches}
 
+    def script(self) -> str:
+        """Everything as a script for the administrator, who may run it again at any time."""
+        head = (
+            f"-- For a superuser, connected to the database {self.database}; may be run again at any time.\n"
+            f"-- The logins {', '.join(dict.fromkeys((self.migrator, self.application)))} have to exist:"
+            " CREATE ROLE … LOGIN PASSWORD '…'.\n"
+            "-- Roles are cluster-wide; DATABASE_ROLE_PREFIX chooses how their names begin.\n"
+        )
+        creations = [step.guarded() if step.sql.startswith("CREATE ROLE") else step.sql for step in self.all()]
+        return "\n".join([head, "BEGIN;", *(f"{statement};" for statement in creations), "COMMIT;"])
+
     def roles(self) -> list[Step]:
         """Two NOLOGIN roles per branch, given to the two logins."""
         return [step for branch in self.branches for step in self._roles_of(branch)]
@@ -255,6 +266,11 @@ def run(connection: Connection, steps: Iterable[Step]) -> list[str]:
         if _driver_sql(connection, f"SELECT {step.done}"):
             ran.append(step.sql)
     return ran
+
+
+def missing_restrictions(connection: Connection, plan: Plan) -> bool:
+    """Whether PUBLIC still has one of the ways around the roles."""
+    return not all(_driver_sql(connection, f"SELECT {step.done}") for step in plan.restrictions())
 
 
 def _driver_sql(connection: Connection, sql: str) -> object:

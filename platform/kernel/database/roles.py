@@ -54,65 +54,62 @@ class Wall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleState:
-    """One role as it is on the server, seen from the connected login."""
+    """One role as it is on the server; `settable` says whether the login may become it."""
 
     module: str
     role: str
     exists: bool
     settable: bool
-    inherited: bool
     owner: bool
 
 
 _STATE: Final = text(
     """
     SELECT wanted.role, found.oid IS NOT NULL AS present,
-           COALESCE(pg_has_role(session_user, found.oid, 'SET'), false) AS settable,
-           COALESCE(pg_has_role(session_user, found.oid, 'USAGE'), false) AS inherited
-      FROM unnest(CAST(:roles AS text[])) AS wanted(role)
+           COALESCE(pg_has_role(login.name, found.oid, 'SET'), false) AS settable
+      FROM (SELECT COALESCE(CAST(:login AS name), session_user) AS name) AS login,
+           unnest(CAST(:roles AS text[])) AS wanted(role)
       LEFT JOIN pg_roles AS found ON found.rolname = wanted.role
     """
 )
-_LOGIN: Final = text("SELECT session_user, rolsuper FROM pg_roles WHERE rolname = session_user")
+_LOGIN: Final = text("SELECT rolname, rolsuper FROM pg_roles WHERE rolname = COALESCE(CAST(:login AS name), session_user)")
 
 
-def role_states(connection: Connection, names: RoleNames, modules: Sequence[str]) -> list[RoleState]:
-    """The two roles of each module, in the order of `modules`, seen from the connected login."""
-    wanted = [(module, role, owner) for module in modules for role, owner in _both(names, module)]
-    rows = connection.execute(_STATE, {"roles": [role for _, role, _ in wanted]})
+def role_states(
+    connection: Connection, names: RoleNames, modules: Sequence[str], *, login: str | None = None
+) -> list[RoleState]:
+    """The two roles of each module, in the order of `modules`, as `login` (default: the connected one) may use them."""
+    wanted = [
+        (module, role, owner)
+        for module in modules
+        for role, owner in ((names.owner(module), True), (names.module(module), False))
+    ]
+    rows = connection.execute(_STATE, {"roles": [role for _, role, _ in wanted], "login": login})
     seen = {row.role: row for row in rows}
     return [
-        RoleState(
-            module=module,
-            role=role,
-            exists=seen[role].present,
-            settable=seen[role].settable,
-            inherited=seen[role].inherited,
-            owner=owner,
-        )
+        RoleState(module=module, role=role, exists=seen[role].present, settable=seen[role].settable, owner=owner)
         for module, role, owner in wanted
     ]
 
 
-def _both(names: RoleNames, module: str) -> list[tuple[str, bool]]:
-    return [(names.owner(module), True), (names.module(module), False)]
-
-
-def detect(connection: Connection, names: RoleNames, modules: Sequence[str]) -> Wall:
-    """Whether the connected login can run each module's statements as that module's role.
+def detect(connection: Connection, names: RoleNames, modules: Sequence[str], *, login: str | None = None) -> Wall:
+    """Whether a login (default: the connected one) can run each module's statements as that module's role.
 
     The application asks this once at start, and works without the roles when the answer is no.
     """
-    login, superuser = connection.execute(_LOGIN).one()
-    states = role_states(connection, names, modules)
+    known = connection.execute(_LOGIN, {"login": login}).one_or_none()
+    if known is None:
+        return Wall(on=False, reason=f'the login "{login}" does not exist')
+    states = role_states(connection, names, modules, login=login)
     missing = [state.role for state in states if not state.owner and not state.exists]
     closed = [state.role for state in states if not state.owner and state.exists and not state.settable]
     if missing:
         return Wall(on=False, reason=f"these roles do not exist: {', '.join(missing)}")
     if closed:
-        return Wall(on=False, reason=f'the login "{login}" may not become {", ".join(closed)}')
-    if superuser:
-        return Wall(on=True, reason=f'each statement runs as its module\'s role, but "{login}" is a superuser')
+        return Wall(on=False, reason=f'the login "{known.rolname}" may not become {", ".join(closed)}')
+    on = f'each statement of "{known.rolname}" runs as its module\'s role'
+    if known.rolsuper:
+        return Wall(on=True, reason=f"{on}, but that login is a superuser")
     if any(state.owner and state.settable for state in states):
-        return Wall(on=True, reason=f'each statement runs as its module\'s role, but "{login}" may also become the owners')
-    return Wall(on=True, reason=f'each statement of "{login}" runs as its module\'s role')
+        return Wall(on=True, reason=f"{on}, but that login may also become the owners")
+    return Wall(on=True, reason=on)
