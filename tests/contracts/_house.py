@@ -42,14 +42,15 @@ def copy_house(to: Path) -> Path:
     return to
 
 
-def plant(house: Path, file: str, line: str) -> None:
-    """Append `line` to `file` (path below the house; made when missing, `x.py` may be the folder `x/`)."""
+def plant(house: Path, file: str, line: str) -> str:
+    """Append `line` to `file` (made when missing); answers the file that it stands in: `x.py` may be the folder `x/`."""
     path = house / file
     if not path.exists() and path.with_suffix("").is_dir():
         path = path.with_suffix("") / "__init__.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as source:
         source.write(f"\n{line}\n")
+    return path.relative_to(house).as_posix()
 
 
 def lint_imports(house: Path) -> Verdict:

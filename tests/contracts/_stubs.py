@@ -14,7 +14,9 @@ def add_missing_files(house: Path) -> None:
     expected += ["platform/kernel/settings.py", "platform/kernel/module.py", "platform/app/application.py"]
     for file in expected:
         path = house / file
-        if not path.exists() and not path.with_suffix("").is_dir():
+        if path.with_suffix("").is_dir():
+            path = path.with_suffix("") / "__init__.py"
+        if not path.exists():
             path.write_text('"""Stub."""\n', encoding="utf-8")
     driver = house / "platform/kernel/database/ownership.py"
     if not driver.exists():

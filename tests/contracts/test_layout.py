@@ -167,9 +167,9 @@ def test_a_missing_registration_line_is_named(house: Path, place: str, message: 
 @pytest.mark.parametrize("line", BANNED_LINES)
 @pytest.mark.parametrize("file", ["modules/users/service.py", "platform/kernel/module.py", "tests/users/test_x.py"])
 def test_ruff_refuses_imports_that_import_linter_cannot_see(house: Path, file: str, line: str) -> None:
-    plant(house, file, line)
+    planted = plant(house, file, line)
 
-    verdict = ruff(house, file)
+    verdict = ruff(house, planted)
 
     assert verdict.code == 1, verdict.output
     assert "TID251" in verdict.output

@@ -148,6 +148,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 
 @pytest.mark.prove
+@pytest.mark.chromium
 def test_a_person_logs_in_on_docs_and_calls_as_themselves(shop_address: str, browser: Browser) -> None:
     browser.open(f"{shop_address}/docs")
     browser.wait("return document.querySelectorAll('.opblock').length")
@@ -169,6 +170,7 @@ def test_a_person_logs_in_on_docs_and_calls_as_themselves(shop_address: str, bro
 
 
 @pytest.mark.prove
+@pytest.mark.chromium
 @pytest.mark.parametrize(
     ("page", "drawn"),
     [

@@ -1,0 +1,209 @@
+"""`make prove`: full sizes, other Pythons, a browser, a pooler. Resumable: what passed for this tree is not done again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = ROOT / ".data" / "prove"
+STATE = HOME / "state.json"
+REPORT = HOME / "report.md"
+SALES = ROOT.parent / "shared/data/online-retail/2010-12.csv.gz"
+NO_TESTS = 5  # how pytest ends when no test bears the mark
+
+Command = tuple[list[str], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    commands: list[Command]
+    lacking: str | None = None
+    """What this machine lacks for the step, in a few words; the step is then skipped by name."""
+
+
+@dataclass
+class Result:
+    name: str
+    verdict: str
+    seconds: float
+    note: str = ""
+
+
+@dataclass
+class Progress:
+    """What was done for one tree of files; another tree starts afresh."""
+
+    tree: str
+    results: dict[str, Result] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, tree: str) -> Progress:
+        try:
+            stored = json.loads(STATE.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return cls(tree)
+        if stored.get("tree") != tree:
+            return cls(tree)
+        return cls(tree, {name: Result(**result) for name, result in stored["results"].items()})
+
+    def save(self) -> None:
+        draft = STATE.with_suffix(".draft")
+        draft.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+        draft.replace(STATE)
+
+
+def steps(workers: str, sales: Path) -> Iterator[Step]:
+    yield Step("every check of `make test`", [([sys.executable, "tests/checks.py", "--workers", workers], {})])
+    yield Step("tests at full size", [_pytest("prove and not chromium and not pgbouncer")])
+    yield Step("pages in Chromium", [_pytest("chromium")], _first_missing("chromium", "chromedriver"))
+    yield Step("behind PgBouncer", [_pytest("pgbouncer")], _first_missing("pgbouncer"))
+    for version in ("3.12", "3.13"):
+        interpreter = _python(version)
+        lacking = None if interpreter else f"python{version}"
+        yield Step(f"tests on Python {version}", _on_other_python(version, interpreter or "", workers), lacking)
+    replay = [sys.executable, "benchmarks/replay_online_retail.py", str(sales)]
+    yield Step("replay of a month of real sales", [(replay, {})], None if sales.exists() else f"file {sales}")
+
+
+def _pytest(marks: str) -> Command:
+    return [sys.executable, "-m", "pytest", "-m", marks], {}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", default="2", help="how many processes run the tests")
+    parser.add_argument("--sales", type=Path, default=SALES, help="the retailer's file, for the replay")
+    parser.add_argument("--afresh", action="store_true", help="forget what was done for this tree")
+    options = parser.parse_args()
+    HOME.mkdir(parents=True, exist_ok=True)
+    progress = Progress(tree_hash()) if options.afresh else Progress.load(tree_hash())
+    todo = list(steps(options.workers, options.sales))
+    for number, step in enumerate(todo, 1):
+        print(f"\n[{number}/{len(todo)}] {step.name}", flush=True)
+        progress.results[step.name] = run(step, progress.results.get(step.name))
+        progress.save()
+    results = [progress.results[step.name] for step in todo]
+    REPORT.write_text(report(progress.tree, results), encoding="utf-8")
+    print(f"\n{REPORT.read_text(encoding='utf-8')}\nSaved as {REPORT.relative_to(ROOT)}")
+    return 1 if any(result.verdict == "failed" for result in results) else 0
+
+
+def run(step: Step, before: Result | None) -> Result:
+    if before and before.verdict == "passed":
+        print(f"passed before, in {before.seconds:.0f} s", flush=True)
+        return before
+    if step.lacking:
+        print(f"skipped: this machine has no {step.lacking}", flush=True)
+        return Result(step.name, "skipped", 0, f"no {step.lacking}")
+    started = time.monotonic()
+    log = HOME / f"{re.sub('[^a-z0-9.]+', '-', step.name.lower()).strip('-')}.log"
+    code, last_line = _run_all(step.commands, log)
+    verdict = {0: "passed", NO_TESTS: "skipped"}.get(code, "failed")
+    return Result(step.name, verdict, time.monotonic() - started, last_line)
+
+
+def _run_all(commands: list[Command], log: Path) -> tuple[int, str]:
+    """Run until one fails; everything is shown, and kept in `log`."""
+    code, last_line = 0, ""
+    with log.open("w", encoding="utf-8") as kept:
+        for command, environment in commands:
+            for line in (lines := _Lines(command, environment)):
+                print(line, end="", flush=True)
+                kept.write(line)
+                last_line = line.strip("= \n") or last_line
+            if code := lines.code:
+                break
+    return code, last_line
+
+
+class _Lines:
+    """The output of a command, line by line, and its exit code after the last."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._command = command
+        self._environment = environment
+        self.code = -1
+
+    def __iter__(self) -> Iterator[str]:
+        with subprocess.Popen(
+            self._command,
+            cwd=ROOT,
+            env={**os.environ, **self._environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout
+            yield from process.stdout
+        self.code = process.returncode
+
+
+def tree_hash() -> str:
+    """The hash of every tracked and every new file as it stands now, committed or not."""
+    index = HOME / "index"
+    index.unlink(missing_ok=True)
+    try:
+        _git("read-tree", "HEAD", index=index)
+        _git("add", "--all", index=index)
+        return _git("write-tree", index=index)
+    finally:
+        index.unlink(missing_ok=True)
+
+
+def _git(*arguments: str, index: Path) -> str:
+    environment = {**os.environ, "GIT_INDEX_FILE": str(index)}
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def report(tree: str, results: list[Result]) -> str:
+    lines = [f"# Proof of tree {tree[:12]}", "", "| step | verdict | time | last line |", "|---|---|---:|---|"]
+    lines += [f"| {r.name} | {r.verdict} | {r.seconds:.0f} s | {r.note.replace('|', '/')} |" for r in results]
+    count = {verdict: sum(r.verdict == verdict for r in results) for verdict in ("passed", "failed", "skipped")}
+    closing = ", ".join(f"{number} {verdict}" for verdict, number in count.items())
+    return "\n".join([*lines, "", f"{closing} in {sum(r.seconds for r in results) / 60:.1f} minutes", ""])
+
+
+def _on_other_python(version: str, interpreter: str, workers: str) -> list[Command]:
+    """Install into a virtual environment of its own, then run the tests there."""
+    home = HOME / f"venv-{version}"
+    python = str(home / "bin/python")
+    pinned = {"PIP_CONSTRAINT": "constraints.txt", "PIP_BUILD_CONSTRAINT": "constraints.txt"}
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", ".[dev]"]
+    return [
+        ([interpreter, "-m", "venv", str(home)], {}),
+        (install, pinned),
+        ([python, "-m", "pytest", "-n", workers], {}),
+    ]
+
+
+def _python(version: str) -> str | None:
+    """`pythonX.Y` from the PATH, or from pyenv, whose shims answer for chosen versions only."""
+    candidates = [shutil.which(f"python{version}")]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates += [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python"))]
+    for candidate in filter(None, candidates):
+        probe = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)
+        if probe.returncode == 0 and probe.stdout.startswith(f"Python {version}."):
+            return candidate
+    return None
+
+
+def _first_missing(*programs: str) -> str | None:
+    return next((program for program in programs if not shutil.which(program)), None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

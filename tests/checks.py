@@ -1,0 +1,89 @@
+"""Runs every kind of check, one after the other, whatever the others say; `make test` calls it."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ["modules", "platform", "migrations", "tests", "benchmarks"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    name: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    command: list[str]
+    counts: Path | None = None
+    """The JUnit file in which the command counts its tests; without one, the check counts as one."""
+
+    def run(self) -> Outcome:
+        print(f"\n== {self.name}", flush=True)
+        if self.counts:
+            self.counts.parent.mkdir(parents=True, exist_ok=True)
+            self.counts.unlink(missing_ok=True)
+        started = time.monotonic()
+        code = subprocess.run(self.command, cwd=ROOT, check=False).returncode
+        passed, failed, skipped = _count(self.counts, code)
+        return Outcome(self.name, passed, failed, skipped, time.monotonic() - started)
+
+
+def checks(workers: str) -> Iterator[Check]:
+    yield Check("ruff check", [_tool("ruff"), "check", *CODE])
+    yield Check("ruff format", [_tool("ruff"), "format", "--check", *CODE])
+    yield Check("mypy", [_tool("mypy"), *CODE])
+    yield Check("import contracts", [_tool("lint-imports"), "--config", "importlinter.ini", "--no-logo"])
+    yield Check("migrations match the models", [_tool("emporium"), "db", "check"])
+    counts = ROOT / ".data/test/pytest.xml"
+    pytest = [sys.executable, "-m", "pytest", "-n", workers, f"--junit-xml={counts}"]
+    yield Check("pytest", pytest, counts)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", default="2", help="how many processes run the tests")
+    outcomes = [check.run() for check in checks(parser.parse_args().workers)]
+    _summarise(outcomes)
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+def _count(counts: Path | None, code: int) -> tuple[int, int, int]:
+    if counts is None or not counts.exists():
+        return (0, 1, 0) if code else (1, 0, 0)
+    suite = ET.parse(counts).getroot().find("testsuite")  # noqa: S314 our own pytest wrote it
+    assert suite is not None
+    total, failures, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
+    failed = failures + errors
+    return total - failed - skipped, failed or int(code != 0), skipped
+
+
+def _summarise(outcomes: list[Outcome]) -> None:
+    print("\n== summary")
+    for outcome in outcomes:
+        verdict = "FAILED" if outcome.failed else "ok"
+        print(f"  {verdict:<7} {outcome.name:<28} {outcome.seconds:6.1f} s")
+    passed, failed, skipped = (sum(getattr(o, key) for o in outcomes) for key in ("passed", "failed", "skipped"))
+    note = f" ({skipped} skipped)" if skipped else ""
+    print(f"\n{passed} passed, {failed} failed{note}")
+
+
+def _tool(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
