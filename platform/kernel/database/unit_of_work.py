@@ -134,6 +134,8 @@ class Database:
         session = unit.sessions[-1]
         pending = len(unit.pending)
         savepoint = session.begin_nested()
+        # The session sends SAVEPOINT only once it uses its connection, which other modules' sessions share.
+        session.connection()
         try:
             yield
             unit.require_alive()
