@@ -39,6 +39,8 @@ class Module:
     """Publisher -> import name of the listeners, imported only when the publisher is installed."""
     roles: tuple[str, ...] = ()
     """Roles that admins may grant, besides `admin`."""
+    variables: tuple[str, ...] = ()
+    """EMPORIUM_* variables that the module reads itself; one that nobody knows is refused as a typo."""
     cli: Callable[[ServiceGetter], typer.Typer] | None = None
     """Builds the commands that appear as `emporium <name> …`."""
     hot: int = 0
