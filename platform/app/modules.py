@@ -9,10 +9,12 @@ from typing import Final
 from catalog.module import module as catalog
 from kernel.module import Module
 from ordering.module import module as ordering
+from users.module import module as users
 
 ENTRY_POINT_GROUP: Final = "emporium.modules"
 
 BUILT_IN: Final[tuple[Module, ...]] = (
+    users,
     catalog,
     ordering,
 )

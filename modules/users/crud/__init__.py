@@ -1,0 +1,1 @@
+"""Every SQL statement of users: functions (session or connection, …) -> row; no commit, no HTTP."""
