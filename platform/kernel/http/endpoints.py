@@ -86,7 +86,7 @@ def _check_parameter(declared: Declaration, parameter: inspect.Parameter) -> Non
         raise TypeError(f"{declared}: name each parameter in place of *{parameter.name}.")
     if parameter.annotation is inspect.Parameter.empty:
         raise TypeError(f"{declared}: annotate the parameter {parameter.name!r}.")
-    if parameter.annotation is BackgroundTasks:
+    if isinstance(parameter.annotation, type) and issubclass(parameter.annotation, BackgroundTasks):
         raise TypeError(f"{declared}: publish an event in place of a background task, which a crash would lose.")
     if any(_is_wiring_marker(value) for value in _injected(parameter)):
         raise TypeError(f"{declared}: {parameter.name!r} is wired per request; build the router around its service instead.")

@@ -66,10 +66,10 @@ class IdempotentRoute(HopRoute):
     """Opens the outermost transaction, which the service joins, and commits key and answer with the change."""
 
     def __init__(self, declared: Declaration, runtime: Runtime) -> None:
+        super().__init__(declared, runtime)
         if runtime.database is None:
             raise TypeError(f"{declared}: idempotent routes store their keys; give mount() the kernel's database.")
         self._database = runtime.database
-        super().__init__(declared, runtime)
         self._bodies = [field.name for field in self.dependant.body_params]
 
     def examine(self, request: Request) -> None:
