@@ -7,8 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from configparser import ConfigParser, RawConfigParser
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 SOURCE_ROOTS = ("modules", "platform")
 REQUIRED = ("interface", "module", "container", "models", "crud", "service", "schemas", "router", "fakes")
@@ -185,3 +189,25 @@ def _imports_below(root: Path, folder: str) -> Iterator[Import]:
 
 def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
+
+
+def unpinned(root: Path) -> list[str]:
+    """Whatever an installation with the development tools brings in has its version in constraints.txt."""
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+    return [f"constraints.txt has no pin for {name}" for name in sorted(_installed_for("emporium", "dev") - pinned)]
+
+
+def _installed_for(distribution: str, *extras: str) -> set[str]:
+    """The names of all that a distribution requires, directly or not, on this Python and system."""
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = [(distribution, frozenset(extras))]
+    while waiting:
+        name, wanted = waiting.pop()
+        for needed in map(Requirement, metadata.requires(name) or ()):
+            applies = not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in {"", *wanted})
+            entry = (canonicalize_name(needed.name), frozenset(needed.extras))
+            if applies and entry not in found:
+                found.add(entry)
+                waiting.append(entry)
+    return {name for name, _ in found}

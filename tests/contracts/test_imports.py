@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import pytest
 from tests.contracts._house import CONTRACTS, contract_of, copy_house, guidance_of, lint_imports, plant
-from tests.contracts._stubs import add_missing_files
 
 
 class Planting(NamedTuple):
@@ -208,9 +207,7 @@ PLANTINGS = [
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    copy = copy_house(tmp_path)
-    add_missing_files(copy)
-    return copy
+    return copy_house(tmp_path)
 
 
 def test_the_copy_keeps_every_contract_until_something_is_planted(house: Path) -> None:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import pytest
 from tests.contracts import _layout as layout
 from tests.contracts._house import ROOT, copy_house, plant, ruff
-from tests.contracts._stubs import add_missing_files
 
 Rule = Callable[[Path], list[str]]
 
@@ -23,6 +22,7 @@ RULES: list[Rule] = [
     layout.imports_through_a_source_root,
     layout.tests_behind_doors,
     layout.migrations_that_import_modules,
+    layout.unpinned,
 ]
 
 
@@ -134,7 +134,6 @@ BANNED_LINES = {
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
     copy = copy_house(tmp_path)
-    add_missing_files(copy)
     for name in ("tests", "migrations"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     if (ROOT / "alembic.ini").exists():
@@ -162,6 +161,13 @@ def test_a_missing_registration_line_is_named(house: Path, place: str, message: 
     plant(house, "modules/returns/__init__.py", "")
 
     assert any(message in problem for problem in layout.registrations(house)), place
+
+
+def test_a_distribution_without_a_pin_is_named(house: Path) -> None:
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    (house / "constraints.txt").write_text(pins.replace("starlette==", "# starlette=="), encoding="utf-8")
+
+    assert layout.unpinned(house) == ["constraints.txt has no pin for starlette"]
 
 
 @pytest.mark.parametrize("line", BANNED_LINES)
