@@ -63,7 +63,7 @@ class OrderNotFound(NotFound):
 
 
 class ActionNotAllowed(Conflict):
-    """The order's state does not allow the action; the data says the `status` and the `allowed` actions."""
+    """The order's state does not allow the action; the data says `order_status` and the `allowed` actions."""
 
     code = "action-not-allowed"
     title = "The order's state does not allow this"

@@ -113,7 +113,7 @@ def _not_allowed(action: str, order: Order) -> ActionNotAllowed:
     allowed = allowed_actions(order.status)
     return ActionNotAllowed(
         f"Order {order.number} is {order.status.value}: {action} is not possible.",
-        status=order.status.value,
+        order_status=order.status.value,
         allowed=allowed,
     )
 
