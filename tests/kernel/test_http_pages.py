@@ -26,7 +26,8 @@ def shop() -> Iterator[Shop]:
 
 
 def test_following_the_cursor_visits_every_item_once(shop: Shop) -> None:
-    seen, cursors = [], [""]
+    seen: list[int] = []
+    cursors: list[str | None] = [""]
     for _ in range(7):
         answer = shop.get("/api/v1/wares?limit=7" + (f"&cursor={cursors[-1]}" if cursors[-1] else "")).json()
         seen += [ware["id"] for ware in answer["items"]]
