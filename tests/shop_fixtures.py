@@ -83,6 +83,8 @@ def shop_settings(database: Clone, **variables: str) -> Settings:
         "EMPORIUM_ENV": "test",
         "EMPORIUM_LIMITS": "off",
         "EMPORIUM_THREADS": "8",
+        # One secret for all: two applications of one test take each other's tokens.
+        "EMPORIUM_SECRET_KEY": "a secret of the tests, 32 bytes or more",
         **variables,
     }
     return load_settings(environ=environ, known=set(variables))
