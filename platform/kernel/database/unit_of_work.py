@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any, cast
 
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
@@ -76,14 +77,19 @@ class Database:
         self._kernel_prefix = kernel_prefix
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, statement_timeout: timedelta | None = None) -> Iterator[Session]:
         """A session in a transaction that commits at the end of the outermost block.
 
         Inside another module's block it joins that transaction, with a session of its own on the same connection. An error
         that leaves the block rolls the whole back. Errors: TransactionDoomed, ConnectionLost, CommitUnknown.
+
+        `statement_timeout` replaces the login's for this one transaction, for commands that move a lot of data; never for a
+        request, whose client has gone by then. It needs the outermost block: RuntimeError in a joined one.
         """
         unit = self._current_unit()
         if unit is not None:
+            if statement_timeout is not None:
+                raise RuntimeError("`statement_timeout` belongs to the outermost transaction: ask for it where that begins.")
             with self._joined(unit) as session:
                 yield session
             return
@@ -92,8 +98,11 @@ class Database:
             unit = UnitOfWork(self._engines, connection)
             token = _unit.set(unit)
             try:
-                with _lost_connections(), self._owning(connection):
-                    yield from self._rooted(unit)
+                with _lost_connections():
+                    if statement_timeout is not None:
+                        _limit_statements(connection, statement_timeout)
+                    with self._owning(connection):
+                        yield from self._rooted(unit)
             finally:
                 _unit.reset(token)
         finally:
@@ -226,6 +235,12 @@ class Database:
 
 def _session(connection: Connection) -> Session:
     return Session(bind=connection, join_transaction_mode="rollback_only", expire_on_commit=False)
+
+
+def _limit_statements(connection: Connection, timeout: timedelta) -> None:
+    """LOCAL: the connection goes back to the pool as it came."""
+    milliseconds = max(1, round(timeout.total_seconds() * 1000))
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
 
 
 def _dbapi(connection: Connection) -> OwnedConnection:
