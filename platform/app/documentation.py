@@ -56,8 +56,8 @@ def install(app: FastAPI) -> None:
     """Add the pages and their assets to `app`, whose own `docs_url` and `redoc_url` are off."""
     pages = {
         "/": _page(app, "index.html", _POLICY),
-        "/docs": _page(app, "docs.html", _POLICY),
-        "/redoc": _page(app, "redoc.html", _REDOC_POLICY),
+        **dict.fromkeys(("/docs", "/docs/"), _page(app, "docs.html", _POLICY)),
+        **dict.fromkeys(("/redoc", "/redoc/"), _page(app, "redoc.html", _REDOC_POLICY)),
         "/docs/assets/{name}": _serve_asset,
         "/favicon.ico": _serve_favicon,
     }
@@ -77,7 +77,7 @@ def _page(app: FastAPI, template: str, policy: Mapping[str, str]) -> Callable[[R
             "root": request.scope.get("root_path", "").rstrip("/"),
             "base": str(request.base_url).rstrip("/"),
         }
-        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": header, "Referrer-Policy": "no-referrer"}
+        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": header}
         body = _fill(text, values | {f"asset:{name}": asset.fingerprint for name, asset in _assets().items()})
         return Response(body, headers=headers, media_type="text/html")
 
@@ -101,7 +101,8 @@ async def _serve_favicon(request: Request) -> Response:
 def _answer(request: Request, asset: Asset | None) -> Response:
     if asset is None:
         raise HTTPException(404)
-    headers = {"Cache-Control": _A_YEAR, "ETag": asset.etag, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+    for_good = request.query_params.get("v") == asset.fingerprint
+    headers = {"Cache-Control": _A_YEAR if for_good else "no-cache", "ETag": asset.etag, "Vary": "Accept-Encoding"}
     if asset.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" not in request.headers.get("accept-encoding", ""):
@@ -144,5 +145,6 @@ def _viewers() -> Path:
 def _without_calls_home(script: bytes) -> bytes:
     """Redoc's foot shows a logo from its maker's servers: an empty picture stands in for it."""
     return script.replace(
-        b"https://cdn.redoc.ly/redoc/logo-mini.svg", b"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>"
+        b"https://cdn.redoc.ly/redoc/logo-mini.svg",
+        b"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='0' height='0'/>",
     )
