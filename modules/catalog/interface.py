@@ -62,6 +62,27 @@ class Shortage:
     available: int
 
 
+class ManualReason(StrEnum):
+    """Why a person changes the stock. `correction` goes either way, `damage` down, the others up."""
+
+    RESTOCK = "restock"
+    RETURN = "return"
+    CORRECTION = "correction"
+    DAMAGE = "damage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockMovement:
+    """One change of a product's stock. `reference` names what caused it, for example `order:…`."""
+
+    id: int
+    product_id: int
+    quantity: int
+    reason: str
+    reference: str
+    created_at: datetime
+
+
 class ProductNotFound(NotFound):
     """A product does not exist or is not published."""
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from fastapi import Query
 from starlette.responses import Response
 
-from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus
+from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockMovement
 from catalog.schemas import (
     MovementBody,
     NewMovementBody,
@@ -19,7 +19,7 @@ from catalog.schemas import (
     ReplaceProductBody,
     Sort,
 )
-from catalog.service import DatabaseCatalogService, Movement, MovementNotFound, NewProduct, ProductFilter, SkuTaken, StockLimit
+from catalog.service import DatabaseCatalogService, MovementNotFound, NewProduct, ProductFilter, SkuTaken, StockLimit
 from kernel.http.access import ANYONE, OptionalCaller, role
 from kernel.http.etags import IfMatch, IfNoneMatch, expected_versions, tag
 from kernel.http.fields import Identifier, IdField, PriceField, ShortText, changes
@@ -39,7 +39,7 @@ _KEYSETS: Final = {
     Sort.PRICE: _BY_PRICE,
     Sort.PRICE_DESCENDING: _BY_PRICE,
 }
-_MOVEMENTS: Final = Keyset[Movement](lambda movement: (movement.id,), IdField)
+_MOVEMENTS: Final = Keyset[StockMovement](lambda movement: (movement.id,), IdField)
 
 
 def build_router(service: DatabaseCatalogService) -> Router:

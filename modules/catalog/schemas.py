@@ -7,8 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from catalog.interface import Product, ProductStatus
-from catalog.service import ManualReason, Movement
+from catalog.interface import ManualReason, Product, ProductStatus, StockMovement
 from kernel.http.documents import Described
 from kernel.http.fields import Body, LongText, PriceField, ShortText, StockCount, absent
 from kernel.http.pages import PageQuery
@@ -46,7 +45,7 @@ ProductBody = Annotated[
 ]
 
 MovementBody = Annotated[
-    Movement,
+    StockMovement,
     Described(
         fields={
             "quantity": "By how much the stock changed.",

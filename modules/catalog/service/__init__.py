@@ -3,12 +3,10 @@
 from catalog.crud.products import ProductFilter
 from catalog.service.catalog import DatabaseCatalogService
 from catalog.service.products import NewProduct, ProductChanges, SkuTaken
-from catalog.service.stock import ManualReason, Movement, MovementNotFound, StockLimit
+from catalog.service.stock import MovementNotFound, StockLimit
 
 __all__ = [
     "DatabaseCatalogService",
-    "ManualReason",
-    "Movement",
     "MovementNotFound",
     "NewProduct",
     "ProductChanges",

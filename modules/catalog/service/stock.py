@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 
 from catalog.crud import stock as crud
-from catalog.interface import OutOfStock, ProductNotFound, Shortage, SoldLine, StockLine
+from catalog.interface import ManualReason, OutOfStock, ProductNotFound, Shortage, SoldLine, StockLine, StockMovement
 from catalog.service.products import product_not_found
 from kernel.database.call import RetryCall
 from kernel.database.errors import constraint
@@ -20,29 +17,7 @@ from kernel.database.unit_of_work import Database
 from kernel.pure.errors import Conflict, Invalid, NotFound
 from kernel.pure.values import MAX_QUANTITY
 
-
-class ManualReason(StrEnum):
-    """Why a person changes the stock. `correction` goes either way, `damage` down, the others up."""
-
-    RESTOCK = "restock"
-    RETURN = "return"
-    CORRECTION = "correction"
-    DAMAGE = "damage"
-
-
 _SIGN: Final = {ManualReason.RESTOCK: 1, ManualReason.RETURN: 1, ManualReason.DAMAGE: -1}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
-    """One change of a product's stock. `reference` names what caused it, for example `order:…`."""
-
-    id: int
-    product_id: int
-    quantity: int
-    reason: str
-    reference: str
-    created_at: datetime
 
 
 class MovementNotFound(NotFound):
@@ -88,7 +63,7 @@ class StockUseCases:
         with self._database.transaction() as session:
             crud.give_back_stock(session, reference=reference)
 
-    def move_stock(self, *, product_id: int, quantity: int, reason: ManualReason, reference: str) -> Movement:
+    def move_stock(self, *, product_id: int, quantity: int, reason: ManualReason, reference: str) -> StockMovement:
         """Change the stock by hand. Errors: ProductNotFound, OutOfStock, Invalid (the sign), StockLimit."""
         if quantity * _SIGN.get(reason, quantity) <= 0:
             raise Invalid(f"A movement of reason {reason.value} cannot have this sign.", pointer="/quantity")
@@ -108,7 +83,7 @@ class StockUseCases:
             raise product_not_found(product_id)
         raise OutOfStock([Shortage(product_id=product_id, requested=-quantity, available=available)])
 
-    def read_movement(self, *, product_id: int, movement_id: int) -> Movement:
+    def read_movement(self, *, product_id: int, movement_id: int) -> StockMovement:
         """Errors: MovementNotFound."""
         with self._database.read() as connection:
             row = crud.read_movement(connection, product_id, movement_id)
@@ -116,15 +91,15 @@ class StockUseCases:
             raise MovementNotFound(f"Product {product_id} has no movement {movement_id}.")
         return as_movement(row)
 
-    def list_movements(self, *, product_id: int, before_id: int, limit: int) -> Sequence[Movement]:
+    def list_movements(self, *, product_id: int, before_id: int, limit: int) -> Sequence[StockMovement]:
         """The product's newest movements below `before_id`."""
         with self._database.read() as connection:
             rows = crud.list_movements(connection, product_id, before_id=before_id, limit=limit)
         return [as_movement(row) for row in rows]
 
 
-def as_movement(row: AnyRow) -> Movement:
-    return Movement(
+def as_movement(row: AnyRow) -> StockMovement:
+    return StockMovement(
         id=row.id,
         product_id=row.product_id,
         quantity=row.quantity,
