@@ -7,6 +7,7 @@ a transaction of its own, and the role that owns the branch. Autogenerate sees o
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +53,8 @@ def set_up_logging() -> None:
         logging.basicConfig(stream=sys.stderr, format="%(levelname)-5.5s [%(name)s] %(message)s")
         for name in ("alembic.runtime", "alembic.autogenerate", log.name):
             logging.getLogger(name).setLevel(logging.INFO)
+        # It prints each failure as well.
+        logging.getLogger("alembic.util.messaging").setLevel(logging.CRITICAL)
 
 
 # ---- online
@@ -96,7 +99,7 @@ def the_only_deployer(connection: Connection, patience: float) -> Iterator[None]
     while not scalar(connection, f"SELECT pg_try_advisory_lock({LOCK_KEY})"):
         if time.monotonic() > deadline:
             raise CommandError(
-                f"Another deployer is migrating this database (waited {patience:.0f} s): try again when it is done."
+                f"Another deployer is migrating this database (waited {patience:g} s): try again when it is done."
             )
         if not waiting:
             log.info("Waiting for another deployer, who is migrating this database.")
@@ -155,12 +158,14 @@ def refuse_unknown_revisions(migration: MigrationContext) -> None:
 def run_offline(target: Target) -> None:
     """The same statements as text; whether a role or schema is there already is asked in the script itself.
 
+    What is for a superuser alone is left to `emporium db roles --sql`.
     `-x roles=off` writes the script for a login that works without roles.
     """
     roles = target.use_roles and context.get_x_argument(as_dictionary=True).get("roles") != "off"
     plan = target.plan(tuple(all_branches), roles=roles)
-    configure(url=target.url, literal_binds=True)
-    statements = [*SESSION, "BEGIN", *(step.guarded() for step in plan.all()), "COMMIT"]
+    # `named`: the driver's own style would double every `%`.
+    configure(url=target.url, literal_binds=True, dialect_opts={"paramstyle": "named"})
+    statements = [*SESSION, "BEGIN", *(step.guarded() for step in [*plan.roles(), *plan.schemas()]), "COMMIT"]
     for statement in statements:
         context.static_output(f"{statement};\n")
     run_each_as(plan.owners())
@@ -184,9 +189,17 @@ def configure(**where: Any) -> MigrationContext:
         transaction_per_migration=True,
     )
     migration = context.get_context()
+    refuse_ambiguous_step(migration.opts.get("destination_rev"))
     if "revision_context" in migration.opts:
         limit_autogenerate(migration)
     return migration
+
+
+def refuse_ambiguous_step(destination: object) -> None:
+    """Alembic would take `downgrade -1` for whichever branch it comes to first."""
+    if isinstance(destination, str) and re.fullmatch(r"[+-]\d+", destination):
+        choices = ", ".join(f"{name}@{destination}" for name in all_branches)
+        raise CommandError(f"`{destination}` does not say which branch: type one of {choices}.")
 
 
 def run_each_as(owners: Mapping[str, str]) -> None:

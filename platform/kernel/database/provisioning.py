@@ -74,8 +74,10 @@ class Plan:
             " CREATE ROLE … LOGIN PASSWORD '…'.\n"
             "-- Roles are cluster-wide; DATABASE_ROLE_PREFIX chooses how their names begin.\n"
         )
-        creations = [step.guarded() if step.sql.startswith("CREATE ROLE") else step.sql for step in self.all()]
-        return "\n".join([head, "BEGIN;", *(f"{statement};" for statement in creations), "COMMIT;"])
+        statements = [step.guarded() if step.sql.startswith("CREATE ") else step.sql for step in self.all()]
+        return "\n".join(
+            [head, "SET client_min_messages = warning;", "BEGIN;", *(f"{statement};" for statement in statements), "COMMIT;"]
+        )
 
     def roles(self) -> list[Step]:
         """Two NOLOGIN roles per branch, given to the two logins."""
