@@ -16,6 +16,7 @@ from app.revisions import Revisions, current_revisions
 from app.signals import already_ending, handling
 from kernel.database.embedded import EmbeddedPostgres
 from kernel.database.engines import Engines
+from kernel.database.errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from kernel.database.roles import RoleNames, detect
 from kernel.settings import Settings, load_settings
 
@@ -85,7 +86,11 @@ def require_migrated(engines: Engines) -> None:
     try:
         with engines.database("kernel").read() as connection:
             behind = Revisions.of_this_code().behind(current_revisions(connection))
-    except ProgrammingError:
+    except ProgrammingError as error:
+        if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+            raise CommandError(
+                f'The login "{engines.url.username}" may not use this database: `emporium db roles` says why.'
+            ) from error
         behind = ["everything"]
     if behind:
         raise CommandError(f"The database has not been migrated ({', '.join(behind)}): run `emporium db upgrade` first.")
