@@ -25,7 +25,9 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 from tests.database_fixtures import Clone, Databases
+from typer.testing import CliRunner, Result
 
+from app.cli.db import db
 from app.migrations import Target, branches, config
 from kernel.database.embedded.cluster import _binaries
 
@@ -181,6 +183,18 @@ def _write_distribution(site: Path, name: str, steps: tuple[Step, ...], tables: 
         )
         (package / "migrations" / f"{revisions[number]}.py").write_text(text)
     return Installed(name, site, revisions)
+
+
+@pytest.fixture
+def emporium_db(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`emporium db …` in this process, for commands that only look or write files: (environment, *arguments)."""
+
+    def invoke(environment: Mapping[str, str], *arguments: str) -> Result:
+        for name, value in {"COLUMNS": "200", **environment}.items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(db, arguments)
+
+    return invoke
 
 
 def start(environment: Mapping[str, str], program: str, *arguments: str, site: Path | None = None) -> subprocess.Popen[str]:

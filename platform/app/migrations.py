@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, MetaData, NullPool, create_engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from app.modules import ModuleError, installed
+from app.modules import ModuleError, installed, variables
 from kernel.database import tables
 from kernel.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from kernel.database.embedded.provision import APPLICATION, DATABASE, MIGRATOR
@@ -132,8 +132,7 @@ def configured_target(config: Config, *, start: bool = True) -> Iterator[Target]
         yield given
         return
     try:
-        settings = load_settings()
-        with target_of(settings, start=start) as target:
+        with target_of(load_settings(known=variables()), start=start) as target:
             yield target
     except (SettingsError, EmbeddedPostgresError, ModuleError) as error:
         raise CommandError(str(error)) from error

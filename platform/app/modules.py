@@ -30,6 +30,11 @@ def installed() -> tuple[Module, ...]:
     return in_order_of_needs([*BUILT_IN, *_from_distributions()])
 
 
+def variables() -> set[str]:
+    """The environment variables that modules read themselves; `load_settings` lets them pass."""
+    return {variable for module in installed() for variable in module.variables}
+
+
 def in_order_of_needs(modules: Iterable[Module]) -> tuple[Module, ...]:
     waiting = {module.name: module for module in _without_duplicates(modules)}
     for module in waiting.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,11 +11,14 @@ from alembic.util import CommandError
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from tests.database_fixtures import Clone, Databases
-from tests.migration_fixtures import Alembic, finish, psql, start
+from tests.migration_fixtures import Alembic, psql
+from typer.testing import Result
 
 from kernel.database.engines import Engines
 from kernel.database.errors import INSUFFICIENT_PRIVILEGE, INVALID_AUTHORIZATION, sqlstate
 from kernel.database.roles import RoleNames, Wall, detect
+
+Emporium = Callable[..., Result]
 
 
 def _refusal(database: Clone, *statements: str) -> str | None:
@@ -135,11 +139,10 @@ def test_two_plain_logins_work_without_the_wall(plain_login: Alembic) -> None:
     assert plain_login.sql("SELECT count(*) FROM catalog.products, kernel.alembic_version", url) == [(0,)]
 
 
-def test_the_administrators_script_builds_the_wall_around_what_is_there(plain_login: Alembic) -> None:
+def test_the_administrators_script_builds_the_wall_around_what_is_there(plain_login: Alembic, emporium_db: Emporium) -> None:
     plain_login.run("upgrade", "heads")
     environment = {"DATABASE_URL": plain_login.target.url.render_as_string(hide_password=False)}
-    code, script, err = finish(start(environment, "emporium db", "roles", "--sql"))
-    assert code == 0, err
+    script = emporium_db(environment, "roles", "--sql").output
     for _ in range(2):
         done = psql(plain_login.target, script, user="postgres")
         assert (done.returncode, done.stderr) == (0, "")
@@ -159,8 +162,7 @@ def test_the_administrators_script_builds_the_wall_around_what_is_there(plain_lo
         with pytest.raises(DBAPIError) as caught:
             connection.exec_driver_sql("SELECT * FROM ordering.orders")
     assert sqlstate(caught.value) == INSUFFICIENT_PRIVILEGE
-    code, out, _ = finish(start(environment, "emporium db", "roles"))
-    assert (code, "The wall between the modules is on" in out) == (0, True)
+    assert "The wall between the modules is on" in emporium_db(environment, "roles").output
 
 
 def test_roles_that_are_there_in_part_are_refused_in_one_sentence(plain_login: Alembic, databases: Databases) -> None:
@@ -178,11 +180,11 @@ def test_the_application_is_told_why_the_wall_is_off(alembic: Alembic, databases
     databases.execute(f'REVOKE "{alembic.target.names.module("catalog")}" FROM emporium_app CASCADE')
 
 
-def test_emporium_db_roles_shows_the_wall(database: Clone) -> None:
-    code, out, err = finish(start(database.environment, "emporium db", "roles"))
-    assert code == 0, err
-    assert "emporium_test_catalog_owner" in out
-    assert 'The wall between the modules is on: each statement of "emporium_app" runs as its module\'s role.' in out
+def test_emporium_db_roles_shows_the_wall(database: Clone, emporium_db: Emporium) -> None:
+    done = emporium_db(database.environment, "roles")
+    assert done.exit_code == 0, done.output
+    assert "emporium_test_catalog_owner" in done.output
+    assert done.output.endswith('is on: each statement of "emporium_app" runs as its module\'s role.\n')
 
 
 def test_role_names_fit_into_63_bytes_and_stay_apart() -> None:

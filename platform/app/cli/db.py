@@ -22,7 +22,7 @@ from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from app.migrations import Branch, Target, branches, config, scratch, target_of
-from app.modules import ModuleError
+from app.modules import ModuleError, variables
 from kernel.database.embedded import EmbeddedPostgresError
 from kernel.database.provisioning import first_line, missing_restrictions
 from kernel.database.roles import detect, role_states
@@ -51,7 +51,7 @@ def _one_sentence() -> Iterator[None]:
 
 @contextmanager
 def _target(*, progress: bool = False) -> Iterator[Target]:
-    with _one_sentence(), target_of(load_settings()) as target:
+    with _one_sentence(), target_of(load_settings(known=variables())) as target:
         if progress:
             _show_progress()
         yield target
@@ -82,13 +82,14 @@ def _branch(name: str) -> Branch:
 def _destination(verb: str, wanted: str) -> str:
     """`catalog` means `catalog@head` going up. What could mean any branch is refused."""
     names = [branch.name for branch in branches()]
-    if verb == "upgrade" and wanted in names:
-        return f"{wanted}@head"
-    if wanted == "head" or _RELATIVE.match(wanted) or wanted in names:
-        step = wanted if wanted not in names else "-1"
+    if wanted in names:
+        if verb == "upgrade":
+            return f"{wanted}@head"
+        raise CommandError(f"`{wanted}` does not say how far: type `emporium db downgrade {wanted}@-1` or `{wanted}@base`.")
+    if wanted == "head" or _RELATIVE.match(wanted):
         everything = ", or `emporium db upgrade heads` for all of them" if verb == "upgrade" else ""
         raise CommandError(
-            f"`{wanted}` does not say which branch: type `emporium db {verb} <branch>@{step}` with one of"
+            f"`{wanted}` does not say which branch: type `emporium db {verb} <branch>@{wanted}` with one of"
             f" {', '.join(names)}{everything}."
         )
     return wanted
@@ -104,8 +105,10 @@ def upgrade(
         with _one_sentence():
             command.upgrade(config(), _destination("upgrade", target), sql=True)
         return
+    with _one_sentence():
+        destination = _destination("upgrade", target)
     with _target(progress=True) as database:
-        command.upgrade(config(database), _destination("upgrade", target))
+        command.upgrade(config(database), destination)
         typer.echo("The database is up to date." if target == "heads" else f"The database has reached {target}.")
 
 
@@ -224,7 +227,7 @@ def roles(
     """Show whether PostgreSQL keeps the modules apart (roles, their logins), and why not."""
     names = [branch.name for branch in branches()]
     if sql:
-        with _one_sentence(), target_of(load_settings(), start=False) as database:
+        with _one_sentence(), target_of(load_settings(known=variables()), start=False) as database:
             typer.echo(database.plan(names, roles=True).script())
         return
     with _target() as database, _connected(database) as connection:
