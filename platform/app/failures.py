@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TextIO
 
 from alembic.util import CommandError
 from pydantic import ValidationError
@@ -68,9 +68,19 @@ def sentence_of(error: BaseException) -> str | None:
 
 
 def say(sentence: str) -> None:
+    """Tell people how it goes, on stderr."""
+    _print(sentence, sys.stderr)
+
+
+def announce(text: str) -> None:
+    """Tell people what they asked for, on stdout."""
+    _print(text, sys.stdout)
+
+
+def _print(text: str, stream: TextIO) -> None:
     # The terminal may be gone (SIGHUP); what is left to do must be done all the same.
     with suppress(OSError, ValueError):
-        print(sentence, file=sys.stderr, flush=True)  # noqa: T201 -- this is how people are told
+        print(text, file=stream, flush=True)
 
 
 def _first_line(error: BaseException) -> str:

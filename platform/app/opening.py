@@ -11,25 +11,19 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from app.modules import installed
 from app.revisions import Revisions, current_revisions
 from app.signals import already_ending, handling
 from kernel.database.embedded import EmbeddedPostgres
 from kernel.database.engines import Engines
 from kernel.database.errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from kernel.database.roles import RoleNames, detect
-from kernel.settings import Settings, load_settings
+from kernel.settings import Settings
 
 _LIMITS: Final = text("SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int")
 _SPARE: Final = 4
 """For migrations, a person with psql, a probe."""
 
 log = logging.getLogger("emporium")
-
-
-def read_settings() -> Settings:
-    """The settings of this process. Errors: SettingsError, ModuleError."""
-    return load_settings(known={variable for module in installed() for variable in module.variables})
 
 
 @contextmanager

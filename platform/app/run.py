@@ -14,21 +14,20 @@ from sqlalchemy import URL
 from app import logs
 from app.application import create_app
 from app.container import Parts
-from app.failures import say
+from app.failures import announce, say
 from app.migrations import config, target_of
-from app.modules import installed
+from app.modules import installed, variables
 from app.opening import (
     database_of,
     environment_of,
     open_engines,
-    read_settings,
     require_migrated,
     warn_of_too_few_connections,
 )
 from app.serve import cores, serve_by_workers, serve_here
 from app.sockets import bind, url_of
 from kernel.database.call import run_call
-from kernel.settings import Settings
+from kernel.settings import Settings, load_settings
 
 
 def run() -> int:
@@ -36,7 +35,7 @@ def run() -> int:
 
     Answers the exit code.
     """
-    settings = read_settings()
+    settings = load_settings(known=variables())
     logs.set_up(debug=settings.debug)
     embedded = settings.database_url is None
     with bind(settings.host, settings.port) as bound:
@@ -49,7 +48,7 @@ def run() -> int:
             app = create_app(opened)
             with closing(app.state.engines):
                 news = furnish(app.state.parts, opened)
-                welcome = partial(say, _welcome(url_of(bound), opened, app.state.parts, news, embedded=embedded))
+                welcome = partial(announce, _welcome(url_of(bound), opened, app.state.parts, news, embedded=embedded))
                 if settings.workers is None or settings.workers == 1:
                     serve_here(app, bound, on_open=welcome)
                     code = 0
@@ -64,7 +63,7 @@ def run() -> int:
 def serve(*, host: str | None = None, port: int | None = None, workers: int | None = None, access_log: bool = False) -> int:
     """Serve a database that is migrated already until a signal comes. Answers the exit code."""
     given = {name: value for name, value in {"host": host, "port": port, "workers": workers}.items() if value is not None}
-    settings = read_settings().model_copy(update=given)
+    settings = load_settings(known=variables()).model_copy(update=given)
     logs.set_up(debug=settings.debug, access_log=access_log)
     count = settings.workers or (len(cores()) if settings.in_production else 1)
     with bind(settings.host, settings.port) as bound, database_of(settings) as opened:
@@ -72,7 +71,7 @@ def serve(*, host: str | None = None, port: int | None = None, workers: int | No
         engines = open_engines(opened, [module.name for module in installed()])
         with closing(engines):
             require_migrated(engines)
-            told = partial(say, f"Serving on {url_of(bound)} ({'one worker' if count == 1 else f'{count} workers'}).")
+            told = partial(announce, f"Serving on {url_of(bound)} ({'one worker' if count == 1 else f'{count} workers'}).")
             if count == 1:
                 serve_here(create_app(opened, engines=engines), bound, access_log=access_log, on_open=told)
                 return 0

@@ -12,10 +12,11 @@ from functools import partial
 from app import logs
 from app.application import create_app
 from app.failures import told
-from app.modules import installed
-from app.opening import open_engines, read_settings
+from app.modules import installed, variables
+from app.opening import open_engines
 from app.serve import pin, serve_here
 from app.workers import ACCESS_LOG, READY
+from kernel.settings import load_settings
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 def _serve(bound: socket.socket, supervisor: socket.socket, number: int) -> None:
-    settings = read_settings()
+    settings = load_settings(known=variables())
     access_log = ACCESS_LOG in sys.argv
     logs.set_up(debug=settings.debug, access_log=access_log)
     pin(number)

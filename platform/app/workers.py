@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 STOP_SECONDS: Final = 10.0
@@ -40,15 +41,11 @@ class Worker:
                 start_new_session=True,
             )
 
-    def became_ready(self) -> bool:
-        """True once, when the worker has said that it serves."""
-        if self.ready:
-            return False
-        try:
-            self.ready = self._ours.recv(1) == READY
-        except OSError:
-            return False
-        return self.ready
+    def look(self) -> None:
+        """Notice when the worker says that it serves."""
+        if not self.ready:
+            with suppress(OSError):
+                self.ready = self._ours.recv(1) == READY
 
     def close(self) -> None:
         self._ours.close()
@@ -73,13 +70,14 @@ class Workers:
         self._on_open = on_open
         self._stopping = threading.Event()
         self._workers: list[Worker] = []
+        self._opened = False
 
     def stop(self) -> None:
         """Ask for the end; safe in a signal handler."""
         self._stopping.set()
 
     def run(self) -> int:
-        """Watch over the workers until a stop is asked for, or one cannot start. Answers the exit code."""
+        """Watch over the workers until a stop is asked for, or the first ones cannot start. Answers the exit code."""
         try:
             for number in range(self._count):
                 self._workers.append(self._start(number))
@@ -88,7 +86,7 @@ class Workers:
                 for number, worker in enumerate(self._workers):
                     if worker.process.poll() is None:
                         continue
-                    if not worker.ready:
+                    if not worker.ready and not self._opened:
                         # It would fail the same way again; it has said why.
                         return 1
                     self._replace(number, worker)
@@ -100,10 +98,12 @@ class Workers:
         return Worker(self._bound, number, self._environment, self._arguments)
 
     def _look_for_ready(self) -> None:
-        news = [worker for worker in self._workers if worker.became_ready()]
-        if news and self._on_open is not None and all(worker.ready for worker in self._workers):
-            self._on_open()
-            self._on_open = None
+        for worker in self._workers:
+            worker.look()
+        if not self._opened and all(worker.ready for worker in self._workers):
+            self._opened = True
+            if self._on_open is not None:
+                self._on_open()
 
     def _replace(self, number: int, worker: Worker) -> None:
         log.error("Worker %d ended by itself (exit code %d); starting it again.", number, worker.process.returncode)

@@ -10,9 +10,10 @@ from typing import Any
 import typer
 
 from app.container import Parts, build
-from app.modules import installed
-from app.opening import database_of, open_engines, read_settings, require_migrated
+from app.modules import installed, variables
+from app.opening import database_of, open_engines, require_migrated
 from kernel.database.call import run_call
+from kernel.settings import load_settings
 
 
 class Shop:
@@ -34,7 +35,7 @@ class Shop:
         return self._parts.services[name]
 
     def _open(self) -> Parts:
-        settings = self._stack.enter_context(database_of(read_settings()))
+        settings = self._stack.enter_context(database_of(load_settings(known=variables())))
         modules = installed()
         engines = open_engines(settings, [module.name for module in modules])
         self._stack.callback(engines.close)

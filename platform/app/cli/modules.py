@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import URL
 
 from app.container import Built, build
-from app.modules import installed
-from app.opening import read_settings
+from app.modules import installed, variables
 from app.revisions import Revisions
 from kernel.database.engines import Engines
+from kernel.settings import load_settings
 
 
 def show_modules() -> None:
@@ -19,9 +21,10 @@ def show_modules() -> None:
     engines = Engines(URL.create("postgresql+psycopg2", database="none"), threads=1, roles=None)
     heads = Revisions.of_this_code().heads
     table = Table("Module", "Owner", "What for", "Needs", "Routes", "Tables", "Revision", box=None, header_style="bold")
-    for built in build(read_settings(), engines, modules=installed()).modules:
+    for built in build(load_settings(known=variables()), engines, modules=installed()).modules:
         table.add_row(*_row(built, heads.get(built.module.name, "none")))
-    Console(soft_wrap=True).print(table)
+    # For a file or a pipe, wide enough that no row breaks.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _row(built: Built, head: str) -> list[str]:
