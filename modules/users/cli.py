@@ -73,7 +73,7 @@ def _created(service: DatabaseUsersService, email: str, password: str | None, *,
 
 def _promoted(service: DatabaseUsersService, email: str) -> str:
     user = service.promote(email=email)
-    return f"There is no account {email}." if user is None else f"{user.email} is an admin now; the password is as it was."
+    return f"{user.email} is an admin now; the password is as it was."
 
 
 def _asked() -> str:

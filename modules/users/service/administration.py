@@ -9,7 +9,7 @@ from kernel.pure.principal import ADMIN
 from users.crud import accounts as crud
 from users.crud import roles as roles_crud
 from users.crud import token_families as families_crud
-from users.interface import User
+from users.interface import User, UserNotFound
 from users.service.accounts import AccountUseCases, EmailTaken
 from users.service.addresses import normalised
 from users.service.base import LastAdmin, as_user, require_account, require_another_admin, require_user
@@ -93,11 +93,14 @@ class AdministrationUseCases(AccountUseCases):
         created = self.create_admin(email=email, password=chosen)
         return None if password or created is None else chosen
 
-    def promote(self, *, email: str) -> User | None:
-        """Give the account with this address the role `admin`. None when there is no such account."""
+    def promote(self, *, email: str) -> User:
+        """Give the account with this address the role `admin`. Errors: Invalid, UserNotFound."""
+        address = normalised(email)
         with self._database.read() as connection:
-            row = crud.read_user_by_email(connection, normalised(email))
-        return None if row is None else self.grant_role(user_id=row.id, role=ADMIN)
+            row = crud.read_user_by_email(connection, address)
+        if row is None:
+            raise UserNotFound(f"There is no account {address}.")
+        return self.grant_role(user_id=row.id, role=ADMIN)
 
     def _is_admin(self, email: str) -> bool:
         """False when nobody has the address. Errors: NotAnAdmin when somebody else has."""
