@@ -125,6 +125,7 @@ def prepare(connection: Connection, target: Target) -> Mapping[str, str]:
         with connection.begin():
             for setting in SESSION:
                 connection.exec_driver_sql(setting)
+            provisioning.require_login(connection, target.application)
             roles = target.use_roles and provisioning.can_use_roles(connection, target.names, tuple(all_branches))
         plan = target.plan(tuple(all_branches), roles=roles)
         with connection.begin():

@@ -171,6 +171,27 @@ def test_roles_that_are_there_in_part_are_refused_in_one_sentence(plain_login: A
         plain_login.run("upgrade", "heads")
 
 
+@pytest.mark.parametrize("rights", ["CREATEROLE", "SUPERUSER"])
+def test_one_login_that_may_create_roles_has_the_wall_too(plain_login: Alembic, databases: Databases, rights: str) -> None:
+    login = plain_login.target.migrator
+    databases.execute(f"ALTER ROLE {login} {rights}")
+    plain_login.run("upgrade", "heads")
+    wall = _wall(plain_login)
+    assert (wall.on, "but that login" in wall.reason) == (True, True)
+    engines = Engines(plain_login.target.url, threads=1, roles=plain_login.target.names)
+    with engines.database("catalog").read() as connection, pytest.raises(DBAPIError) as caught:
+        connection.execute(text("SELECT * FROM ordering.orders"))
+    engines.close()
+    assert sqlstate(caught.value) == INSUFFICIENT_PRIVILEGE
+    plain_login.run("downgrade", "base")
+
+
+def test_an_application_login_that_does_not_exist_is_named(alembic: Alembic) -> None:
+    alembic.target = replace(alembic.target, application="nobody_knows")
+    with pytest.raises(CommandError, match='The login "nobody_knows" of DATABASE_URL does not exist on this server'):
+        alembic.run("upgrade", "heads")
+
+
 def test_the_application_is_told_why_the_wall_is_off(alembic: Alembic, databases: Databases) -> None:
     wall = _wall(alembic, "emporium_app")
     assert (wall.on, wall.reason.startswith("these roles do not exist: ")) == (False, True)

@@ -247,6 +247,12 @@ def can_use_roles(connection: Connection, names: RoleNames, branches: Sequence[s
     return False
 
 
+def require_login(connection: Connection, login: str) -> None:
+    """Errors: RolesUnavailable, when the application's login does not exist."""
+    if not _driver_sql(connection, f"SELECT {_exists(login)}"):
+        raise RolesUnavailable(f'The login "{login}" of DATABASE_URL does not exist on this server: create it first.')
+
+
 def run(connection: Connection, steps: Iterable[Step]) -> list[str]:
     """Run what is not done yet, in the current transaction, and answer those statements. Raises RolesUnavailable."""
     ran = []
