@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog.cli import build_cli, load_sample
 from catalog.container import CatalogContainer
 from catalog.interface import CatalogService
 from catalog.models import Base
@@ -14,4 +15,8 @@ module = Module(
     offers=CatalogService,
     container=CatalogContainer,
     metadata=Base.metadata,
+    cli=build_cli,
+    sample=load_sample,
+    hot=2,
+    tour="curl -s '{url}/api/v1/products?limit=2&sort=price'",
 )
