@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from kernel.pure.errors import Conflict, NotFound
 from kernel.pure.events import Event
+
+MAX_STOCK: Final = 1_000_000_000
+"""The most units that one product can hold."""
 
 
 class ProductStatus(StrEnum):
@@ -105,6 +108,13 @@ class OutOfStock(Conflict):
         self.shortages = tuple(shortages)
 
 
+class ReferenceTaken(Conflict):
+    """The reference took other lines before."""
+
+    code = "reference-taken"
+    title = "The reference is taken"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProductArchived(Event):
     """A product left the shop; its SKU stays taken."""
@@ -128,10 +138,11 @@ class CatalogService(Protocol):
         Lines of one product are summed; the result has one SoldLine per product in the order of first mention. Each
         product's stock falls by a movement of reason `sale`.
 
-        Idempotent by `reference`: a repeat with the same lines takes nothing more and answers what was sold.
+        Idempotent by `reference`: a repeat with the same lines takes nothing more and answers them again, with price and
+        name as they are now; with other lines it is refused.
 
         Errors: ProductNotFound (unknown or not published product; `product_id` in its data), OutOfStock (with every
-        shortage), Invalid (a summed quantity above 1,000,000; no lines).
+        shortage), ReferenceTaken, Invalid (no lines; a quantity below 1; a summed quantity above 1,000,000).
         """
         ...
 

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Integer, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from catalog.interface import MAX_STOCK
 from kernel.database.types import COLUMN_TYPES, CreatedAt, Id, Price, module_metadata, sorted_text
 
-MAX_STOCK = 1_000_000_000
+WORD_BREAKS: Final = "-./_@+&#~=<>:’‘“”–—…·•×\u00a0"
+"""What parts words in a search, besides what PostgreSQL's parser splits at anyway.
+
+Left to itself, that parser reads `LAMP-01` as a word and the number -01, `3.5` as one word, and, in the locale C, every
+character beyond ASCII as a letter.
+"""
 
 
 class Base(DeclarativeBase):
@@ -35,7 +57,8 @@ class Product(Base):
     search: Mapped[str] = mapped_column(
         TSVECTOR,
         Computed(
-            "to_tsvector('simple', sku || ' ' || name || ' ' || COALESCE(description, ''))",
+            "to_tsvector('simple', translate(sku || ' ' || name || ' ' || COALESCE(description, ''), "
+            f"'{WORD_BREAKS}', '{' ' * len(WORD_BREAKS)}'))",
             persisted=True,
         ),
         deferred=True,
@@ -61,10 +84,13 @@ class Stock(Base):
     )
     quantity: Mapped[int] = mapped_column(Integer)
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    # An index on `quantity > 0` itself would have to be written by every sale: no update of the row could be HOT.
+    available: Mapped[bool] = mapped_column(Computed("quantity > 0", persisted=True))
 
     __table_args__ = (
         CheckConstraint(f"quantity BETWEEN 0 AND {MAX_STOCK}", name="quantity_in_range"),
-        Index("ix_stock_available", "product_id", postgresql_where=text("quantity > 0")),
+        Index("ix_stock_available", "product_id", postgresql_where=text("available")),
+        Index("ix_stock_exhausted", "product_id", postgresql_where=text("NOT available")),
     )
 
 
@@ -85,3 +111,23 @@ class StockMovement(Base):
         CheckConstraint("quantity <> 0", name="quantity_not_zero"),
         Index("ix_stock_movements_product_id_id", "product_id", "id"),
     )
+
+
+class ImportLine(Base):
+    """A line of a file that is being imported. Rows live as long as the transaction of their import.
+
+    Not temporary, as modules may not make tables; unlogged, as nothing here has to survive a crash.
+    """
+
+    __tablename__ = "import_lines"
+
+    import_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    sku: Mapped[str] = mapped_column(sorted_text(), primary_key=True)
+    line: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str | None]
+    description: Mapped[str | None]
+    price: Mapped[Decimal | None] = mapped_column(Numeric(10, 2))
+    stock: Mapped[int | None] = mapped_column(Integer)
+    status: Mapped[str | None]
+
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)

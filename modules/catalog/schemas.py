@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-from catalog.interface import ManualReason, Product, ProductStatus, StockMovement
+from catalog.interface import MAX_STOCK, ManualReason, Product, ProductStatus, StockMovement
 from kernel.http.documents import Described
 from kernel.http.fields import Body, LongText, PriceField, ShortText, StockCount, absent
 from kernel.http.pages import PageQuery
@@ -115,3 +117,23 @@ class NewMovementBody(Body):
 
     quantity: Annotated[int, Field(strict=True, ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
     reason: ManualReason
+
+
+_COUNT: Final = re.compile(r"[0-9]{1,10}")
+
+
+def _counted(value: object) -> int:
+    if isinstance(value, str) and _COUNT.fullmatch(value) and int(value) <= MAX_STOCK:
+        return int(value)
+    raise PydanticCustomError("count", "A stock is a whole number from 0 to {maximum}", {"maximum": MAX_STOCK})
+
+
+class ImportedLine(Body):
+    """The cells of one line of an imported file that are not empty."""
+
+    sku: Sku
+    name: ShortText | None = None
+    description: LongText | None = None
+    price: PriceField | None = None
+    stock: Annotated[int, BeforeValidator(_counted)] | None = None
+    status: ProductStatus | None = None

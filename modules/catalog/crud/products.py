@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, Text, bindparam, func, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
-from catalog.models import Product, Stock
+from catalog.models import WORD_BREAKS, Product, Stock
 from kernel.database.types import AnyRow
 
 ProductRow = AnyRow
@@ -34,7 +34,9 @@ _COLUMNS: Final = (
 )
 _FROM_PRODUCTS: Final = select(*_COLUMNS).join_from(Product, Stock, Stock.product_id == Product.id)
 
-_WORDS: Final = re.compile(r"[^\W_]+")
+# The same breaks as in the column `search`; the rest is left to the server's parser, which reads both alike.
+_BREAKS: Final = str.maketrans(dict.fromkeys(WORD_BREAKS, " "))
+_WORDS: Final = re.compile(r"[^\s!-/:-@\[-`{-~]+")
 
 _READ: Final = _FROM_PRODUCTS.where(Product.id == bindparam("product_id"))
 
@@ -96,7 +98,7 @@ def list_products(
             values[name] = value
     if where.q is not None:
         # Without any word the query is empty, which matches nothing.
-        values["terms"] = " & ".join(f"'{word}':*" for word in _WORDS.findall(where.q))
+        values["terms"] = " & ".join(f"'{word}':*" for word in _WORDS.findall(where.q.translate(_BREAKS)))
     if after is not None:
         values["after_id"] = after[-1]
         if sort != "newest":
@@ -120,7 +122,7 @@ def _list_statement(sort: str, names: frozenset[str], in_stock: bool | None) -> 
         if name in names:
             statement = statement.where(condition)
     if in_stock is not None:
-        statement = statement.where(Stock.quantity > 0 if in_stock else Stock.quantity == 0)
+        statement = statement.where(Stock.available if in_stock else ~Stock.available)
     if sort == "newest":
         statement = statement.order_by(Product.id.desc())
         return statement.where(Product.id < bindparam("after_id")) if "after_id" in names else statement

@@ -13,6 +13,8 @@ down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = ("catalog",)
 depends_on: str | Sequence[str] | None = None
 
+WORD_BREAKS = "-./_@+&#~=<>:’‘“”–—…·•×\u00a0"
+
 
 def upgrade() -> None:
     op.create_table(
@@ -31,7 +33,8 @@ def upgrade() -> None:
             "search",
             postgresql.TSVECTOR(),
             sa.Computed(
-                "to_tsvector('simple', sku || ' ' || name || ' ' || COALESCE(description, ''))",
+                "to_tsvector('simple', translate(sku || ' ' || name || ' ' || COALESCE(description, ''), "
+                f"'{WORD_BREAKS}', '{' ' * len(WORD_BREAKS)}'))",
                 persisted=True,
             ),
             nullable=False,
@@ -72,6 +75,7 @@ def upgrade() -> None:
         sa.Column("product_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+        sa.Column("available", sa.Boolean(), sa.Computed("quantity > 0", persisted=True), nullable=False),
         sa.CheckConstraint("quantity BETWEEN 0 AND 1000000000", name=op.f("ck_stock_quantity_in_range")),
         sa.ForeignKeyConstraint(
             ["product_id"], ["catalog.products.id"], name=op.f("fk_stock_product_id_products"), ondelete="CASCADE"
@@ -80,7 +84,10 @@ def upgrade() -> None:
         schema="catalog",
     )
     op.create_index(
-        "ix_stock_available", "stock", ["product_id"], unique=False, schema="catalog", postgresql_where=sa.text("quantity > 0")
+        "ix_stock_available", "stock", ["product_id"], unique=False, schema="catalog", postgresql_where=sa.text("available")
+    )
+    op.create_index(
+        "ix_stock_exhausted", "stock", ["product_id"], unique=False, schema="catalog", postgresql_where=sa.text("NOT available")
     )
     op.create_table(
         "stock_movements",

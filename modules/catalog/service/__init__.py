@@ -2,15 +2,20 @@
 
 from catalog.crud.products import ProductFilter
 from catalog.service.catalog import DatabaseCatalogService
+from catalog.service.importing import BadLine, ImportResult, ImportRunning, ProductLine
 from catalog.service.products import NewProduct, ProductChanges, SkuTaken
 from catalog.service.stock import MovementNotFound, StockLimit
 
 __all__ = [
+    "BadLine",
     "DatabaseCatalogService",
+    "ImportResult",
+    "ImportRunning",
     "MovementNotFound",
     "NewProduct",
     "ProductChanges",
     "ProductFilter",
+    "ProductLine",
     "SkuTaken",
     "StockLimit",
 ]

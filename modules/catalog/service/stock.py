@@ -8,7 +8,16 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 
 from catalog.crud import stock as crud
-from catalog.interface import ManualReason, OutOfStock, ProductNotFound, Shortage, SoldLine, StockLine, StockMovement
+from catalog.interface import (
+    ManualReason,
+    OutOfStock,
+    ProductNotFound,
+    ReferenceTaken,
+    Shortage,
+    SoldLine,
+    StockLine,
+    StockMovement,
+)
 from catalog.service.products import product_not_found
 from kernel.database.call import RetryCall
 from kernel.database.errors import constraint
@@ -30,13 +39,6 @@ class StockLimit(Conflict):
 
     code = "stock-limit"
     title = "Too much stock"
-
-
-class ReferenceTaken(Conflict):
-    """The reference took other lines before."""
-
-    code = "reference-taken"
-    title = "The reference is taken"
 
 
 class StockUseCases:

@@ -1,0 +1,36 @@
+"""What tests of the catalog may ask for, besides the real application (`shop`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import URL, Engine, NullPool, create_engine
+from tests.catalog.factories import Shelf
+
+from catalog.service import DatabaseCatalogService
+from kernel.database.engines import Engines
+from kernel.database.outbox import Outbox
+from kernel.pure.clock import SystemClock
+
+
+@pytest.fixture
+def catalog(engines: Engines) -> DatabaseCatalogService:
+    """The service on a database of its own, the wall on."""
+    database = engines.database("catalog")
+    return DatabaseCatalogService(database=database, events=Outbox(database, SystemClock()), currency="GBP")
+
+
+@pytest.fixture
+def superuser(superuser_url: URL) -> Iterator[Engine]:
+    engine = create_engine(superuser_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def shelf(catalog: DatabaseCatalogService, superuser: Engine) -> Iterator[Shelf]:
+    """Products put on the shelf in one line each, and looks behind the service. Afterwards the ledger has to agree."""
+    shelf = Shelf(catalog, superuser)
+    yield shelf
+    assert shelf.unbalanced() == []
