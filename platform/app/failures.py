@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, TextIO
+from typing import Final, NoReturn, TextIO
 
 from alembic.util import CommandError
 from pydantic import ValidationError
@@ -47,6 +48,16 @@ def told(run: Callable[[], object]) -> int:
         say(sentence)
         return 1
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now: a thread that hangs in a statement must not keep it, as the interpreter's own end would."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
 
 
 def sentence_of(error: BaseException) -> str | None:

@@ -11,7 +11,7 @@ from functools import partial
 
 from app import logs
 from app.application import create_app
-from app.failures import told
+from app.failures import leave, told
 from app.modules import installed, variables
 from app.opening import open_engines
 from app.serve import pin, serve_here
@@ -24,9 +24,7 @@ def main() -> None:
     supervisor = socket.socket(fileno=control)
     threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
     code = told(partial(_serve, socket.socket(fileno=listening), supervisor, number))
-    sys.stderr.flush()
-    # Nothing is left to close, and a thread that hangs in a statement would keep the interpreter from exiting.
-    os._exit(code)
+    leave(code)
 
 
 def _serve(bound: socket.socket, supervisor: socket.socket, number: int) -> None:

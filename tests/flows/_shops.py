@@ -35,7 +35,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **variables}
 
 
-def until(true: Callable[[], Any], what: str, *, seconds: float = 15) -> Any:
+def until(true: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
     """Ask again until it is true."""
     deadline = time.monotonic() + seconds
     while not (answer := true()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil  # type: ignore[import-untyped]  # has no annotations
 import pytest
@@ -41,27 +44,35 @@ def start(tmp_path: Path) -> Iterator[Start]:
         shop.kill()
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Not pytest's: each run of pytest closes that to other accounts, and root's PostgreSQL runs as another one."""
+    with TemporaryDirectory(prefix="emporium-start-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def furnished() -> Iterator[Path]:
     """The data of a shop that was opened once, and what it said then in the file `said`; copied by tests, never used."""
-    folder = tmp_path_factory.mktemp("furnished")
-    shop = Shop.start("run", log=folder / "said", variables={"EMPORIUM_DATA_DIR": str(folder / "data")})
-    try:
-        shop.opened().end()
-        yield folder
-    finally:
-        shop.kill()
+    with temporary_folder() as folder:
+        shop = Shop.start("run", log=folder / "said", variables={"EMPORIUM_DATA_DIR": str(folder / "data")})
+        try:
+            shop.opened().end()
+            yield folder
+        finally:
+            shop.kill()
 
 
 @pytest.fixture
-def data(furnished: Path, tmp_path: Path) -> Iterator[Path]:
+def data(furnished: Path) -> Iterator[Path]:
     """A furnished data directory of one's own, whose server is stopped at the end if the test killed its shop."""
-    copy = tmp_path / "data"
-    shutil.copytree(furnished / "data", copy)
-    yield copy
-    if server_of(copy):
-        with EmbeddedPostgres(copy):
-            pass
+    with temporary_folder() as folder:
+        copy = folder / "data"
+        shutil.copytree(furnished / "data", copy)
+        yield copy
+        if server_of(copy):
+            with EmbeddedPostgres(copy):
+                pass
 
 
 @pytest.fixture
@@ -86,7 +97,7 @@ class TestRun:
         assert "Emporium is open at http://127.0.0.1:" in said
         assert "/docs" in said
         assert re.search(r"psql 'postgresql://emporium_migrator@/emporium\?host=", said)
-        assert re.search(r"Admin admin@example.com .*password", said)
+        assert re.search(r"Admin admin@example.com has the password \S+", said)
         assert "PostgreSQL is stopped; the data is kept." in said
         assert server_of(furnished / "data") is None
 
@@ -102,7 +113,19 @@ class TestRun:
 
         assert second.get("/api/v1/users", data=person)[0] == 409
         assert took < 15
-        assert "password" not in second.said
+        assert "has the password" not in second.said
+
+    def test_the_lines_to_paste_work_when_pasted(self, start: Start, data: Path) -> None:
+        shop = start("run", EMPORIUM_DATA_DIR=str(data)).opened()
+        until(lambda: "Ctrl-C closes the shop." in shop.said, "it has said everything")
+        lines = re.findall(r"^(?:curl|TOKEN=).*$", shop.said, re.MULTILINE)
+
+        pasted = subprocess.run(["bash", "-c", "\necho\n".join(lines)], capture_output=True, text=True, timeout=30, check=True)
+
+        products, order = [json.loads(line) for line in pasted.stdout.splitlines() if line]
+        assert len(lines) == 3
+        assert len(products["items"]) == 2
+        assert order["status"] == "pending"
 
     @pytest.mark.parametrize(
         ("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)], ids=["INT", "TERM", "HUP"]

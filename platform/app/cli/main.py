@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 from app.cli.commands import Shop, add_module_commands
 from app.cli.db import db
 from app.cli.modules import show_modules
-from app.failures import say, told
+from app.failures import leave, say, told
 from app.run import run as run_shop
 from app.run import serve as serve_shop
 from app.signals import handling, interrupt
@@ -27,7 +26,7 @@ def main() -> None:
     """The entry point."""
     with handling(interrupt):
         code = told(_command)
-    sys.exit(code)
+    leave(code)
 
 
 def _command() -> None:
