@@ -172,6 +172,15 @@ class TestHashes:
     def test_the_parameters_are_those_of_the_architecture(self) -> None:
         assert Passwords().hash(PASSWORD).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
+    def test_without_an_account_a_hash_as_costly_as_any_is_verified(self) -> None:
+        passwords = Passwords()
+
+        assert passwords.is_outdated(vars(passwords)["_nobodys"]) is False
+        assert passwords.verify(None, PASSWORD) is False
+
+    def test_a_broken_hash_opens_no_account(self) -> None:
+        assert [Passwords().verify(broken, PASSWORD) for broken in ("x", "$argon2id$", PASSWORD)] == [False] * 3
+
     def test_a_hash_with_other_parameters_is_renewed_at_log_in(self, engines: Engines, look: Look) -> None:
         with open_users(engines, time_cost=1) as before:
             before.register(email="ada@example.com")
