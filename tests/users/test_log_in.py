@@ -161,6 +161,15 @@ class TestLimits:
 
         assert users.post("/users/me/password", json=body, headers=me.headers).status_code == 429
 
+    def test_a_stranger_cannot_use_up_the_attempts_to_change_a_password(self, users: UsersApp) -> None:
+        me = users.customer()
+        for username in (str(me.id), f"id:{me.id}", me.email):
+            for _ in range(PER_ACCOUNT):
+                users.token_request(username, "a wrong password")
+
+        body = {"old_password": PASSWORD, "new_password": "another password"}
+        assert users.post("/users/me/password", json=body, headers=me.headers).status_code == 200
+
     def test_limits_can_be_lifted(self, engines: Engines) -> None:
         with open_users(engines, limits=False) as users:
             answers = [users.token_request("nobody@example.com") for _ in range(PER_ACCOUNT * 2)]

@@ -29,11 +29,11 @@ class Attempts:
     def of_email(self, email: str) -> AbstractContextManager[None]:
         """Around an attempt to log in, whether or not there is such an account. Errors: TooManyRequests."""
         # One account can be spelled in many ways.
-        return self._counted(normalised_or_none(email) or email.casefold())
+        return self._counted(f"email:{normalised_or_none(email) or email.casefold()}")
 
     def of_user(self, user_id: int) -> AbstractContextManager[None]:
         """Around an attempt to prove an account's password. Errors: TooManyRequests."""
-        return self._counted(str(user_id))
+        return self._counted(f"id:{user_id}")
 
     @contextmanager
     def _counted(self, account: str) -> Iterator[None]:
