@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from catalog.interface import CatalogService, OutOfStock, ProductNotFound, Shortage, SoldLine, StockLine
-from kernel.pure.errors import Conflict, Invalid
+from catalog.interface import CatalogService, OutOfStock, ProductNotFound, ReferenceTaken, Shortage, SoldLine, StockLine
+from kernel.pure.errors import Invalid
 from kernel.pure.values import MAX_QUANTITY
 
 
@@ -31,7 +31,7 @@ class FakeCatalogService(CatalogService):
         wanted = _summed(lines)
         if reference in self.taken:
             if self.taken[reference] != wanted:
-                raise Conflict(f"{reference} took other lines before.")
+                raise ReferenceTaken(f"{reference} took other lines before.", reference=reference)
             return self._sold(wanted)
         for product_id in wanted:
             if product_id not in self._products:
@@ -49,10 +49,10 @@ class FakeCatalogService(CatalogService):
         return self._sold(wanted)
 
     def release(self, *, reference: str) -> None:
-        if reference in self.released:
+        if reference not in self.taken or reference in self.released:
             return
         self.released.add(reference)
-        for product_id, quantity in self.taken.get(reference, {}).items():
+        for product_id, quantity in self.taken[reference].items():
             self.stock[product_id] += quantity
 
     def _sold(self, wanted: dict[int, int]) -> list[SoldLine]:
@@ -75,6 +75,6 @@ def _summed(lines: Sequence[StockLine]) -> dict[int, int]:
     wanted: dict[int, int] = {}
     for line in lines:
         wanted[line.product_id] = wanted.get(line.product_id, 0) + line.quantity
-    if any(not 0 < quantity <= MAX_QUANTITY for quantity in wanted.values()):
+    if any(line.quantity < 1 for line in lines) or max(wanted.values()) > MAX_QUANTITY:
         raise Invalid(f"A quantity must lie between 1 and {MAX_QUANTITY:,}.")
     return wanted

@@ -113,6 +113,17 @@ class StockMovement(Base):
     )
 
 
+class Reservation(Base):
+    """A reference that stock was taken for: two baskets that come with it at once end as one, by its key.
+
+    The ledger alone could not tell them apart when they have no product in common.
+    """
+
+    __tablename__ = "reservations"
+
+    reference: Mapped[str] = mapped_column(primary_key=True)
+
+
 class ImportLine(Base):
     """A line of a file that is being imported. Rows live as long as the transaction of their import.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Engine, text
 
@@ -17,17 +16,12 @@ from catalog.interface import Product
 from catalog.service import DatabaseCatalogService, NewProduct
 from kernel.database.call import run_call
 
-T = TypeVar("T")
-
 
 @dataclass
 class Shelf:
     catalog: DatabaseCatalogService
     superuser: Engine
-    _numbers: Any = None
-
-    def __post_init__(self) -> None:
-        self._numbers = count(1)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def product(self, *, price: str = "19.99", stock: int = 10, **values: Any) -> Product:
         number = next(self._numbers)
@@ -51,12 +45,16 @@ class Shelf:
 
     def movements(self, product: Product) -> list[tuple[str, int]]:
         """(reason, quantity) of each movement, oldest first."""
-        rows = self.query("SELECT reason, quantity FROM catalog.stock_movements WHERE product_id = :id ORDER BY id", id=product.id)
+        rows = self.query(
+            "SELECT reason, quantity FROM catalog.stock_movements WHERE product_id = :id ORDER BY id", id=product.id
+        )
         return [(reason, quantity) for reason, quantity in rows]
 
     def events(self) -> list[str]:
         """`name aggregate` of every event, in order."""
-        return [f"{name} {aggregate}" for name, aggregate in self.query("SELECT name, aggregate FROM kernel.outbox ORDER BY id")]
+        return [
+            f"{name} {aggregate}" for name, aggregate in self.query("SELECT name, aggregate FROM kernel.outbox ORDER BY id")
+        ]
 
     def unbalanced(self) -> list[tuple[Any, ...]]:
         """Products whose movements do not sum to their stock."""
@@ -75,11 +73,11 @@ class Shelf:
             connection.execute(text(sql), values)
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+def at_once(calls: Sequence[Callable[[], object]]) -> list[object]:
     """Run each call in a thread of its own, all starting together, as the kernel runs requests; results or errors."""
     start = threading.Barrier(len(calls))
 
-    def run(call: Callable[[], T]) -> T | Exception:
+    def run(call: Callable[[], object]) -> object:
         start.wait(10)
         try:
             return run_call(call)
@@ -87,4 +85,4 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
             return error
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(partial(run), calls))
+        return list(threads.map(run, calls))

@@ -40,6 +40,9 @@ _WORDS: Final = re.compile(r"[^\s!-/:-@\[-`{-~]+")
 
 _READ: Final = _FROM_PRODUCTS.where(Product.id == bindparam("product_id"))
 
+# A sale that runs at the same time is not held up: its foreign key asks for less.
+_LOCK: Final = _READ.with_for_update(of=Product, key_share=True)
+
 _CREATE: Final = text(
     """
     WITH product AS (
@@ -60,7 +63,7 @@ _DELETE_UNSOLD: Final = text(
     """
     DELETE FROM catalog.products p WHERE p.id = :product_id
       AND NOT EXISTS (SELECT FROM catalog.stock_movements m WHERE m.product_id = p.id AND m.reason = 'sale')
-    RETURNING p.sku
+    RETURNING p.sku, p.status
     """
 )
 
@@ -86,6 +89,11 @@ class ProductFilter:
 
 def read_product(connection: Connection | Session, product_id: int) -> ProductRow | None:
     return connection.execute(_READ, {"product_id": product_id}).one_or_none()
+
+
+def lock_product(session: Session, product_id: int) -> ProductRow | None:
+    """Read a product that nobody else changes until the transaction ends."""
+    return session.execute(_LOCK, {"product_id": product_id}).one_or_none()
 
 
 def list_products(
@@ -142,10 +150,8 @@ def create_product(session: Session, values: Mapping[str, Any]) -> ProductRow:
     return session.execute(_CREATE, dict(values)).one()
 
 
-def change_product(
-    session: Session, product_id: int, *, versions: frozenset[int] | None, changes: Mapping[str, Any]
-) -> ProductRow | None:
-    """Set columns and raise the version; None when there is no such product or its version is none of `versions`."""
+def change_product(session: Session, product_id: int, changes: Mapping[str, Any]) -> ProductRow:
+    """Set columns of a locked product and raise its version."""
     statement = (
         update(Product)
         .where(Product.id == product_id, Stock.product_id == Product.id)
@@ -153,18 +159,15 @@ def change_product(
         .returning(*_COLUMNS)
         .execution_options(synchronize_session=False)
     )
-    if versions is not None:
-        statement = statement.where(Product.version.in_(versions))
-    return session.execute(statement).one_or_none()
+    return session.execute(statement).one()
 
 
-def delete_unsold_product(session: Session, product_id: int) -> str | None:
-    """Delete the product with its ledger and answer its SKU; None when it was ever sold.
+def delete_unsold_product(session: Session, product_id: int) -> AnyRow | None:
+    """Delete the product with its ledger and answer its sku and status; None when it was ever sold.
 
     The caller holds the stock's lock: a sale that runs at the same time is either seen here or finds no stock.
     """
-    sku: str | None = session.execute(_DELETE_UNSOLD, {"product_id": product_id}).scalar_one_or_none()
-    return sku
+    return session.execute(_DELETE_UNSOLD, {"product_id": product_id}).one_or_none()
 
 
 def archive_product(session: Session, product_id: int) -> str | None:

@@ -13,6 +13,7 @@ from kernel.database.types import AnyRow
 
 # The lock is taken in id order before anything changes, so two orders for the same products never deadlock. Available
 # quantities come from the locked rows, which are the newest; a product that is missing or not published is never locked.
+# A twin that took for the same reference meanwhile is not among the `earlier` ones, but its key is taken.
 _TAKE: Final = text(
     """
     WITH earlier AS (
@@ -35,6 +36,8 @@ _TAKE: Final = text(
     ), moved AS (
       INSERT INTO catalog.stock_movements (product_id, reference, reason, quantity)
       SELECT product_id, :reference, 'sale', -quantity FROM taken
+    ), reserved AS (
+      INSERT INTO catalog.reservations (reference) SELECT :reference WHERE NOT EXISTS (SELECT FROM earlier)
     )
     SELECT w.product_id, w.quantity, p.sku, p.name, p.price, l.available,
       t.product_id IS NOT NULL AS taken, e.quantity AS taken_earlier, (SELECT count(*) FROM earlier) AS earlier_lines
@@ -79,6 +82,8 @@ _MOVE: Final = text(
     """
 )
 
+TWIN: Final = frozenset({"pk_reservations", "uq_stock_movements_reference_reason_product_id"})
+
 _READ_STOCK: Final = text("SELECT quantity FROM catalog.stock WHERE product_id = :product_id")
 _LOCK_STOCK: Final = text("SELECT quantity FROM catalog.stock WHERE product_id = :product_id FOR UPDATE")
 
@@ -98,6 +103,8 @@ _LIST_MOVEMENTS: Final = (
 
 def take_stock(session: Session, *, reference: str, quantities: Mapping[int, int]) -> Sequence[AnyRow]:
     """Take each product's quantity for `reference`, where there is enough; one row per product, in the order given.
+
+    Unless everything was taken, the caller has to roll back. A twin is an IntegrityError of `TWIN`.
 
     Columns: product_id, quantity, sku, name, price, available (None: no such published product), taken, taken_earlier
     and earlier_lines (what `reference` took before; then nothing is taken now).

@@ -106,9 +106,16 @@ def upgrade() -> None:
         schema="catalog",
     )
     op.create_index("ix_stock_movements_product_id_id", "stock_movements", ["product_id", "id"], unique=False, schema="catalog")
+    op.create_table(
+        "reservations",
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("reference", name=op.f("pk_reservations")),
+        schema="catalog",
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("reservations", schema="catalog")
     op.drop_table("stock_movements", schema="catalog")
     op.drop_table("stock", schema="catalog")
     op.drop_table("products", schema="catalog")

@@ -89,19 +89,22 @@ class ProductUseCases:
     def change_product(
         self, *, product_id: int, versions: frozenset[int] | None, changes: ProductChanges
     ) -> Versioned[Product]:
-        """Set what `changes` names. With `versions`, only when the current one is among them.
+        """Set what `changes` names; what is so already is no change. With `versions`, only when the current one is among them.
 
         Errors: ProductNotFound, PreconditionFailed, SkuTaken. Publishes ProductArchived when the status becomes so.
         """
         try:
             with self._database.transaction() as session:
-                before = crud.read_product(session, product_id)
+                before = crud.lock_product(session, product_id)
                 if before is None:
                     raise product_not_found(product_id)
-                row = crud.change_product(session, product_id, versions=versions, changes=changes)
-                if row is None:
+                if versions is not None and before.version not in versions:
                     raise PreconditionFailed(f"Product {product_id} has changed in the meantime.")
-                if row.status == ProductStatus.ARCHIVED and before.status != ProductStatus.ARCHIVED:
+                real = {name: value for name, value in changes.items() if getattr(before, name) != value}
+                if not real:
+                    return as_versioned(before)
+                row = crud.change_product(session, product_id, real)
+                if real.get("status") == ProductStatus.ARCHIVED:
                     self._events.publish(ProductArchived(product_id=product_id, sku=row.sku))
                 return as_versioned(row)
         except IntegrityError as error:
@@ -115,9 +118,13 @@ class ProductUseCases:
         with self._database.transaction() as session:
             if stock_crud.lock_stock(session, product_id) is None:
                 raise product_not_found(product_id)
-            sku = crud.delete_unsold_product(session, product_id) or crud.archive_product(session, product_id)
-            if sku is not None:
-                self._events.publish(ProductArchived(product_id=product_id, sku=sku))
+            gone = crud.delete_unsold_product(session, product_id)
+            if gone is None:
+                archived = crud.archive_product(session, product_id)
+            else:
+                archived = gone.sku if gone.status != ProductStatus.ARCHIVED else None
+            if archived is not None:
+                self._events.publish(ProductArchived(product_id=product_id, sku=archived))
 
 
 def product_not_found(product_id: int) -> ProductNotFound:

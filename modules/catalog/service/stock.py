@@ -52,7 +52,7 @@ class StockUseCases:
                 rows = crud.take_stock(session, reference=reference, quantities=quantities)
                 _require_all(rows, reference)
         except IntegrityError as error:
-            if constraint(error) == "uq_stock_movements_reference_reason_product_id":
+            if constraint(error) in crud.TWIN:
                 # A twin with this reference committed meanwhile; the next run sees what it took.
                 raise RetryCall from error
             raise
@@ -117,12 +117,13 @@ def _summed(lines: Sequence[StockLine]) -> dict[int, int]:
         raise Invalid("There is nothing to reserve.")
     quantities: dict[int, int] = {}
     for line in lines:
-        quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
-    for product_id, quantity in quantities.items():
-        if not 0 < quantity <= MAX_QUANTITY:
+        summed = quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
+        # A line that takes back what another one takes would hide in the sum.
+        if line.quantity < 1 or summed > MAX_QUANTITY:
+            wanted = line.quantity if line.quantity < 1 else summed
             raise Invalid(
-                f"Product {product_id} is wanted {quantity} times; 1 to {MAX_QUANTITY:,} are possible.",
-                product_id=product_id,
+                f"Product {line.product_id} is wanted {wanted} times; 1 to {MAX_QUANTITY:,} are possible.",
+                product_id=line.product_id,
             )
     return quantities
 
