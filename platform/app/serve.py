@@ -6,14 +6,14 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from app.signals import handling
-from app.sockets import listen
+from app.sockets import listen, spread
 from app.workers import Workers
 
 GRACE_SECONDS: Final = 8
@@ -50,9 +50,14 @@ def serve_by_workers(
     on_open: Callable[[], None] | None = None,
 ) -> int:
     """Serve by `count` processes, with `environment` on top of ours. Answers the exit code. Errors: AddressError."""
-    listen(bound)
-    workers = Workers(bound, count, environment, access_log=access_log, on_open=on_open)
-    with handling(lambda *_: workers.stop()):
+    sockets = spread(bound, count)
+    for each in sockets:
+        listen(each)
+    workers = Workers(sockets, environment, access_log=access_log, on_open=on_open)
+    with ExitStack() as stack:
+        for each in sockets:
+            stack.enter_context(each)
+        stack.enter_context(handling(lambda *_: workers.stop()))
         return workers.run()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from typing import Final
 
 _BACKLOG: Final = 2048
@@ -28,6 +29,31 @@ def bind(host: str, port: int) -> socket.socket:
         bound.close()
         raise _explained(error, host, port) from error
     return bound
+
+
+def spread(bound: socket.socket, count: int) -> list[socket.socket]:
+    """As many sockets at the address of `bound`, itself the first, among which the system deals new clients out evenly.
+
+    Processes that share one socket race for clients, and one of them can end up with all. Where the system cannot deal,
+    they share.
+    """
+    if sys.platform != "linux":
+        return [bound] * count
+    # Set only now: while `bound` was bound, a second shop on this port was still an error.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sockets = [bound]
+    for _ in range(count - 1):
+        another = socket.socket(bound.family, bound.type, bound.proto)
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            another.bind(bound.getsockname())
+        except OSError:
+            for extra in (another, *sockets[1:]):
+                extra.close()
+            return [bound] * count
+        sockets.append(another)
+    return sockets
 
 
 def listen(bound: socket.socket) -> None:

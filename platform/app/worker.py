@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 
 from app import logs
@@ -35,12 +36,20 @@ def _serve(bound: socket.socket, supervisor: socket.socket, number: int) -> None
     # The supervisor has said already how the wall between the modules stands.
     engines = open_engines(settings, [module.name for module in installed()], quietly=True)
     app = create_app(settings, engines=engines)
-    serve_here(app, bound, access_log=access_log, on_open=lambda: supervisor.sendall(READY))
+    serve_here(app, bound, access_log=access_log, on_open=partial(_tell, supervisor))
+
+
+def _tell(supervisor: socket.socket) -> None:
+    # When nobody listens any more, `_end_with` has noticed as well.
+    with suppress(OSError):
+        supervisor.sendall(READY)
 
 
 def _end_with(supervisor: socket.socket) -> None:
     """The other side says nothing; it closes when the supervisor ends, even by SIGKILL."""
-    supervisor.recv(1)
+    # A reset: it was killed before it had read that we are ready.
+    with suppress(OSError):
+        supervisor.recv(1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""Workers: processes that share one listening socket, started again when one dies, gone when their supervisor is."""
+"""Workers: one process per listening socket, started again when it dies, gone when their supervisor is."""
 
 from __future__ import annotations
 
@@ -52,19 +52,20 @@ class Worker:
 
 
 class Workers:
-    """The supervisor of one application's workers."""
+    """The supervisor of one application's workers.
+
+    It keeps their sockets open as well: clients that knock while a worker is being replaced wait for the next one.
+    """
 
     def __init__(
         self,
-        bound: socket.socket,
-        count: int,
+        sockets: Sequence[socket.socket],
         environment: Mapping[str, str],
         *,
         access_log: bool = False,
         on_open: Callable[[], None] | None = None,
     ) -> None:
-        self._bound = bound
-        self._count = count
+        self._sockets = sockets
         self._arguments = [ACCESS_LOG] if access_log else []
         self._environment = environment
         self._on_open = on_open
@@ -79,7 +80,7 @@ class Workers:
     def run(self) -> int:
         """Watch over the workers until a stop is asked for, or the first ones cannot start. Answers the exit code."""
         try:
-            for number in range(self._count):
+            for number in range(len(self._sockets)):
                 self._workers.append(self._start(number))
             while not self._stopping.wait(_TICK_SECONDS):
                 self._look_for_ready()
@@ -95,7 +96,7 @@ class Workers:
             self._end()
 
     def _start(self, number: int) -> Worker:
-        return Worker(self._bound, number, self._environment, self._arguments)
+        return Worker(self._sockets[number], number, self._environment, self._arguments)
 
     def _look_for_ready(self) -> None:
         for worker in self._workers:

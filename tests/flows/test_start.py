@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -279,6 +279,24 @@ class TestServe:
         until(shop.is_ready, "ready")
         assert shop.end(signal.SIGTERM) == 0
         assert not second.is_running()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux deals clients out")
+    def test_clients_are_dealt_out_to_all_workers(self, start: Start, served: dict[str, str]) -> None:
+        shop = start("serve", "--workers", "2", **served).opened()
+        until(lambda: "2 workers" in shop.said, "both workers serve")
+        with ExitStack() as clients:
+            for _ in range(32):
+                client = clients.enter_context(socket.create_connection(("127.0.0.1", shop.port)))
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                client.recv(1024)
+
+            held = [
+                sum(held.status == psutil.CONN_ESTABLISHED for held in worker.net_connections(kind="tcp"))
+                for worker in psutil.Process(shop.process.pid).children()
+            ]
+
+        assert sum(held) == 32
+        assert min(held) >= 4
 
     def test_workers_end_with_their_supervisor_however_it_ends(self, start: Start, served: dict[str, str]) -> None:
         shop = start("serve", "--workers", "2", **served).opened()
