@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine
 from tests.catalog.factories import Shelf
+from tests.catalog.http import Api
+from tests.shop_fixtures import Shop
 
 from catalog.service import DatabaseCatalogService
 from kernel.database.engines import Engines
@@ -34,3 +36,19 @@ def shelf(catalog: DatabaseCatalogService, superuser: Engine) -> Iterator[Shelf]
     shelf = Shelf(catalog, superuser)
     yield shelf
     assert shelf.unbalanced() == []
+
+
+@pytest.fixture
+def admin(shop: Shop) -> Api:
+    return Api(shop, shop.admin())
+
+
+@pytest.fixture
+def public(shop: Shop) -> Api:
+    return Api(shop, None)
+
+
+@pytest.fixture
+def person(shop: Shop) -> Api:
+    """Signed in, without any role."""
+    return Api(shop, shop.person())
