@@ -126,7 +126,10 @@ def _add_movements(router: Router, service: DatabaseCatalogService) -> None:
         return movement
 
     @router.get(
-        "/{product_id}/stock-movements", allow=role(ADMIN), summary="List the movements of a product's stock, newest first"
+        "/{product_id}/stock-movements",
+        allow=role(ADMIN),
+        summary="List the movements of a product's stock, newest first",
+        errors=[ProductNotFound],
     )
     def list_movements(product_id: Identifier, query: Annotated[PageQuery, Query()], response: Response) -> Page[MovementBody]:
         after = _MOVEMENTS.after(query)

@@ -123,7 +123,7 @@ def move_stock(session: Session, *, product_id: int, quantity: int, reason: str,
     return session.execute(_MOVE, values).one_or_none()
 
 
-def read_stock(session: Session, product_id: int) -> int | None:
+def read_stock(session: Session | Connection, product_id: int) -> int | None:
     quantity: int | None = session.execute(_READ_STOCK, {"product_id": product_id}).scalar_one_or_none()
     return quantity
 

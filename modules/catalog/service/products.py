@@ -14,6 +14,7 @@ from catalog.crud import products as crud
 from catalog.crud import stock as stock_crud
 from catalog.crud.products import ProductFilter, ProductRow
 from catalog.interface import Product, ProductArchived, ProductNotFound, ProductStatus
+from kernel.database.call import RetryCall
 from kernel.database.errors import constraint
 from kernel.database.unit_of_work import Database
 from kernel.pure.errors import Conflict, PreconditionFailed
@@ -84,7 +85,10 @@ class ProductUseCases:
             with self._database.transaction() as session:
                 return as_versioned(crud.create_product(session, values))
         except IntegrityError as error:
-            raise _translated(error, values["sku"]) from error
+            if new.sku is None and constraint(error) == "uq_products_sku":
+                # Nobody asked for this one: the next run makes up another.
+                raise RetryCall from error
+            raise _translated(error, new.sku) from error
 
     def change_product(
         self, *, product_id: int, versions: frozenset[int] | None, changes: ProductChanges

@@ -94,9 +94,11 @@ class StockUseCases:
         return as_movement(row)
 
     def list_movements(self, *, product_id: int, before_id: int, limit: int) -> Sequence[StockMovement]:
-        """The product's newest movements below `before_id`."""
+        """The product's newest movements below `before_id`. Errors: ProductNotFound."""
         with self._database.read() as connection:
             rows = crud.list_movements(connection, product_id, before_id=before_id, limit=limit)
+            if not rows and crud.read_stock(connection, product_id) is None:
+                raise product_not_found(product_id)
         return [as_movement(row) for row in rows]
 
 

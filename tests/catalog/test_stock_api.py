@@ -1,0 +1,134 @@
+"""Stock over HTTP: movements by hand, their ledger, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.catalog.http import PATH, Api, pointers, problem
+from tests.shop_fixtures import Shop
+
+
+class TestMove:
+    @pytest.mark.parametrize(("quantity", "reason"), [(5, "restock"), (1, "return"), (3, "correction"), (-3, "correction")])
+    def test_changes_the_stock_and_is_written_down(self, admin: Api, quantity: int, reason: str) -> None:
+        lamp = admin.created(stock=10)
+        answer = admin.move(lamp, quantity, reason)
+        assert answer.status_code == 201
+        movement = answer.json()
+        assert (movement["product_id"], movement["quantity"], movement["reason"]) == (lamp["id"], quantity, reason)
+        assert answer.headers["location"] == f"{PATH}/{lamp['id']}/stock-movements/{movement['id']}"
+        assert admin.shop.http.get(answer.headers["location"], headers=admin.shop.headers(admin.caller)).json() == movement
+        assert admin.read(lamp).json()["stock"] == 10 + quantity
+
+    def test_the_last_units_can_break(self, admin: Api) -> None:
+        lamp = admin.created(stock=2)
+        assert admin.move(lamp, -2, "damage").status_code == 201
+        assert admin.read(lamp).json()["stock"] == 0
+
+    def test_the_version_of_the_product_stays(self, admin: Api) -> None:
+        lamp = admin.created()
+        admin.move(lamp, 1, "restock")
+        read = admin.read(lamp).json()
+        assert (read["version"], read["updated_at"]) == (1, lamp["updated_at"])
+
+    def test_more_than_there_is_is_a_conflict_that_says_what_there_is(self, admin: Api) -> None:
+        lamp = admin.created(stock=2)
+        members = problem(admin.move(lamp, -3, "damage"), 409, "out-of-stock")
+        assert members["shortages"] == [{"product_id": lamp["id"], "requested": 3, "available": 2}]
+        assert admin.read(lamp).json()["stock"] == 2
+
+    def test_more_than_a_product_can_hold_is_a_conflict(self, admin: Api, shop: Shop) -> None:
+        lamp = admin.created(stock=1)
+        shop.query("UPDATE catalog.stock SET quantity = 1000000000 RETURNING 1")
+        problem(admin.move(lamp, 1, "restock"), 409, "stock-limit")
+
+    @pytest.mark.parametrize(
+        ("quantity", "reason"), [(-1, "restock"), (-1, "return"), (1, "damage"), (0, "correction"), (0, "damage")]
+    )
+    def test_the_sign_fits_the_reason(self, admin: Api, quantity: int, reason: str) -> None:
+        lamp = admin.created(stock=10)
+        assert pointers(admin.move(lamp, quantity, reason)) == ["/quantity"]
+        assert admin.read(lamp).json()["stock"] == 10
+
+    @pytest.mark.parametrize("quantity", [1_000_001, -1_000_001, 2**31, 2**63, 1.5, "1", None, True])
+    def test_a_quantity_is_a_number_up_to_a_million(self, admin: Api, quantity: Any) -> None:
+        assert pointers(admin.move(admin.created(), quantity, "correction")) == ["/quantity"]
+
+    @pytest.mark.parametrize("reason", ["sale", "release", "initial", "count", "", None, 1])
+    def test_reasons_of_the_shop_itself_cannot_be_given(self, admin: Api, reason: Any) -> None:
+        assert pointers(admin.move(admin.created(), 1, reason)) == ["/reason"]
+
+    def test_an_unknown_product_is_not_found(self, admin: Api) -> None:
+        problem(admin.move({"id": 999_999_999}, 1, "restock"), 404, "product-not-found")
+
+    def test_hidden_products_can_be_stocked(self, admin: Api) -> None:
+        lamp = admin.created(status="draft")
+        assert admin.move(lamp, 1, "restock").status_code == 201
+
+
+class TestKeys:
+    def test_a_movement_needs_an_idempotency_key(self, admin: Api) -> None:
+        lamp = admin.created()
+        answer = admin.send("POST", f"/{lamp['id']}/stock-movements", json={"quantity": 1, "reason": "restock"})
+        problem(answer, 400, "idempotency-key-required")
+
+    def test_a_repeat_moves_once(self, admin: Api) -> None:
+        lamp = admin.created(stock=0)
+        first, second = (admin.move(lamp, 5, "restock", key="delivery-1") for _ in range(2))
+        assert second.json() == first.json()
+        assert admin.read(lamp).json()["stock"] == 5
+
+    def test_another_body_with_the_same_key_is_refused(self, admin: Api) -> None:
+        lamp = admin.created(stock=0)
+        admin.move(lamp, 5, "restock", key="delivery-1")
+        problem(admin.move(lamp, 6, "restock", key="delivery-1"), 422, "idempotency-key-reused")
+
+    def test_another_product_with_the_same_key_is_refused(self, admin: Api) -> None:
+        admin.move(admin.created(), 5, "restock", key="delivery-1")
+        problem(admin.move(admin.created(), 5, "restock", key="delivery-1"), 422, "idempotency-key-reused")
+
+    def test_a_refused_movement_can_be_sent_again_with_its_key(self, admin: Api) -> None:
+        lamp = admin.created(stock=0)
+        problem(admin.move(lamp, -1, "damage", key="k"), 409)
+        admin.move(lamp, 1, "restock")
+        assert admin.move(lamp, -1, "damage", key="k").status_code == 201
+
+
+class TestLedger:
+    def test_shows_the_newest_first_page_by_page(self, admin: Api) -> None:
+        lamp = admin.created(stock=1)
+        for n in range(2, 8):
+            admin.move(lamp, n, "restock")
+        first = admin.send("GET", f"/{lamp['id']}/stock-movements", params={"limit": 4})
+        page = first.json()
+        assert [item["quantity"] for item in page["items"]] == [7, 6, 5, 4]
+        rest = admin.send("GET", f"/{lamp['id']}/stock-movements", params={"limit": 4, "cursor": page["next_cursor"]}).json()
+        assert [item["quantity"] for item in rest["items"]] == [3, 2, 1]
+        assert rest["next_cursor"] is None
+
+    def test_shows_sales_and_what_came_back_with_their_order(self, admin: Api, person: Api, shop: Shop) -> None:
+        lamp = admin.created(stock=5)
+        assert person.caller is not None
+        order = shop.place(person.caller, (lamp, 2)).json()
+        shop.http.post(f"/api/v1/orders/{order['id']}/cancel", headers=shop.headers(person.caller, idempotency_key="c"))
+        back, sale, _ = admin.movements(lamp)
+        assert (back["reason"], back["quantity"]) == ("release", 2)
+        assert (sale["reason"], sale["quantity"]) == ("sale", -2)
+        assert back["reference"] == sale["reference"]
+
+    def test_shows_one_product_only(self, admin: Api) -> None:
+        lamp, mug = admin.created(stock=1), admin.created(stock=2)
+        [movement] = admin.movements(mug)
+        problem(admin.send("GET", f"/{lamp['id']}/stock-movements/{movement['id']}"), 404, "stock-movement-not-found")
+
+    def test_of_an_unknown_product_is_not_found(self, admin: Api) -> None:
+        problem(admin.send("GET", "/999999999/stock-movements"), 404, "product-not-found")
+
+    def test_of_a_product_that_never_moved_is_empty(self, admin: Api) -> None:
+        assert admin.movements(admin.created(stock=0)) == []
+
+    @pytest.mark.parametrize("id_", ["999999999", "0", "-1", "x", "9223372036854775808"])
+    def test_an_unknown_movement_is_not_found(self, admin: Api, id_: str) -> None:
+        lamp = admin.created()
+        problem(admin.send("GET", f"/{lamp['id']}/stock-movements/{id_}"), 404)
