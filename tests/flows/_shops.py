@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +52,6 @@ class Shop:
     log: Path
     port: int
     process: subprocess.Popen[bytes]
-    family: list[psutil.Process] = field(default_factory=list)
 
     @classmethod
     def start(cls, *arguments: str, log: Path, variables: Mapping[str, str], command: list[str] | None = None) -> Shop:
@@ -97,7 +96,6 @@ class Shop:
     def opened(self) -> Shop:
         """This shop, once it is ready."""
         until(self.is_ready, f"ready; it said:\n{self.said}")
-        self.family = psutil.Process(self.process.pid).children(recursive=True)
         return self
 
     def end(self, number: int = signal.SIGINT, *, group: bool = False) -> int:

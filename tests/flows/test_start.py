@@ -30,18 +30,22 @@ Start = Callable[..., Shop]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts shops; whatever is left of them at the end is ended."""
-    shops: list[Shop] = []
+def shops() -> Iterator[list[Shop]]:
+    """The shops of a test; whatever is left of them at the end is ended."""
+    started: list[Shop] = []
+    yield started
+    for shop in started:
+        shop.kill()
 
+
+@pytest.fixture
+def start(shops: list[Shop], tmp_path: Path) -> Start:
     def start_one(*arguments: str, command: list[str] | None = None, **variables: str) -> Shop:
         shop = Shop.start(*arguments, log=tmp_path / f"log{len(shops)}", variables=variables, command=command)
         shops.append(shop)
         return shop
 
-    yield start_one
-    for shop in shops:
-        shop.kill()
+    return start_one
 
 
 @contextmanager
@@ -64,12 +68,15 @@ def furnished() -> Iterator[Path]:
 
 
 @pytest.fixture
-def data(furnished: Path) -> Iterator[Path]:
-    """A furnished data directory of one's own, whose server is stopped at the end if the test killed its shop."""
+def data(furnished: Path, shops: list[Shop]) -> Iterator[Path]:
+    """A furnished data directory of one's own, whose server is stopped at the end if the test left it running."""
     with temporary_folder() as folder:
         copy = folder / "data"
         shutil.copytree(furnished / "data", copy)
         yield copy
+        # Before the server: it ends with its last user only.
+        for shop in shops:
+            shop.kill()
         if server_of(copy):
             with EmbeddedPostgres(copy):
                 pass
