@@ -93,7 +93,7 @@ def test_an_operation_without_a_body_answers_204(document: dict[str, Any]) -> No
 
 
 def test_a_described_dto_is_serialised_as_it_is() -> None:
-    page = TypeAdapter(Page[WareBody]).dump_json(Page(items=[make_ware(7)], next_cursor="x"))
+    page = TypeAdapter(Page[WareBody]).dump_json(Page(items=(make_ware(7),), next_cursor="x"))
     assert b'"price":"7.00","kind":"fruit","labels":[{"language":"en","words":"fresh"}]' in page
     assert b'"created_at":"2026-01-01T00:00:00Z"' in page
     assert page.endswith(b'"next_cursor":"x"}')

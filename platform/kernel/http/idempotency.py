@@ -93,7 +93,9 @@ class IdempotentRoute(HopRoute):
         name = {"owner_id": caller.user_id, "operation": self.declared.operation_id, "key": key}
         fingerprint = self._fingerprint(scope["path_params"], values)
         with self._database.transaction() as session:
-            found = session.execute(CLAIM, {**name, "lock": _lock_of(name)}).one()
+            # Past the session, which would look for entities in the statements first.
+            connection = session.connection()
+            found = connection.execute(CLAIM, {**name, "lock": _lock_of(name)}).one()
             if not found.got:
                 raise IdempotencyKeyInUse("The first request with this Idempotency-Key is still being worked on.")
             if found.fingerprint is not None:
@@ -104,7 +106,7 @@ class IdempotentRoute(HopRoute):
             if 200 <= answer.status_code < 300:
                 stored = {**name, "fingerprint": fingerprint, "events": self._database.take_outbox(), **_stored(answer)}
                 try:
-                    session.execute(STORE, stored)
+                    connection.execute(STORE, stored)
                 except IntegrityError as error:
                     # A twin committed between the snapshot of our look-up and our lock: a second run finds its answer.
                     if constraint(error) == _PRIMARY_KEY:

@@ -63,8 +63,8 @@ class Keyset(Generic[T]):
     def page(self, query: PageQuery, found: Sequence[T], response: Response) -> Page[T]:
         """One page of what was found with `limit + 1`: the one item too many says that there is a next page."""
         if len(found) <= query.limit:
-            return Page(items=found, next_cursor=None)
-        items = found[: query.limit]
+            return Page(items=tuple(found), next_cursor=None)
+        items = tuple(found[: query.limit])
         values = self._values.dump_json(self._key(items[-1]))
         packed = b'["%s",%s]' % (_binding(query).encode("ascii"), values)
         cursor = base64.urlsafe_b64encode(packed).rstrip(b"=").decode("ascii")

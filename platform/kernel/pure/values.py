@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -23,7 +22,7 @@ T = TypeVar("T")
 class Page(Generic[T]):
     """One page of a keyset-paginated list. `next_cursor` is opaque; None on the last page."""
 
-    items: Sequence[T]
+    items: tuple[T, ...]
     next_cursor: str | None
 
 
