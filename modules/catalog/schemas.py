@@ -125,7 +125,7 @@ _COUNT: Final = re.compile(r"[0-9]{1,10}")
 def _counted(value: object) -> int:
     if isinstance(value, str) and _COUNT.fullmatch(value) and int(value) <= MAX_STOCK:
         return int(value)
-    raise PydanticCustomError("count", "A stock is a whole number from 0 to {maximum}", {"maximum": MAX_STOCK})
+    raise PydanticCustomError("count", "A stock is a whole number from 0 to {maximum}", {"maximum": f"{MAX_STOCK:,}"})
 
 
 class ImportedLine(Body):

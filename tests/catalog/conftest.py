@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine
 from tests.catalog.factories import Shelf
+from tests.catalog.files import Files
 from tests.catalog.http import Api
 from tests.shop_fixtures import Shop
 
@@ -52,3 +54,8 @@ def public(shop: Shop) -> Api:
 def person(shop: Shop) -> Api:
     """Signed in, without any role."""
     return Api(shop, shop.person())
+
+
+@pytest.fixture
+def files(shelf: Shelf, tmp_path: Path) -> Files:
+    return Files(shelf.catalog, tmp_path)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from catalog.interface import Product
-from catalog.service import DatabaseCatalogService, NewProduct
+from catalog.service import BadLine, DatabaseCatalogService, NewProduct
 from kernel.database.call import run_call
 
 
@@ -71,6 +71,10 @@ class Shelf:
     def execute(self, sql: str, **values: Any) -> None:
         with self.superuser.connect() as connection:
             connection.execute(text(sql), values)
+
+
+def ignore(_: BadLine) -> None:
+    """For imports whose bad lines do not matter."""
 
 
 def at_once(calls: Sequence[Callable[[], object]]) -> list[object]:

@@ -36,7 +36,7 @@ class UnreadableFile(Invalid):
 
 
 class _TooLong(Exception):
-    pass
+    """Says what is."""
 
 
 class ProductFile:
@@ -66,8 +66,8 @@ class ProductFile:
             number = self._lines.number + 1
             try:
                 cells = self._next_record()
-            except _TooLong:
-                yield BadLine(line=number, column="", reason=f"The line has more than {_MAX_RECORD:,} characters")
+            except _TooLong as error:
+                yield BadLine(line=number, column="", reason=str(error))
             except csv.Error:
                 yield BadLine(line=number, column="", reason="The quotes do not balance")
             else:
@@ -161,7 +161,8 @@ class _Lines(Iterator[str]):
         self._record.append(line)
         self._size += len(line)
         if self._size > _MAX_RECORD:
-            raise _TooLong
+            what = "The line has" if len(self._record) == 1 else "A quote is not closed for"
+            raise _TooLong(f"{what} more than {_MAX_RECORD:,} characters")
         return line
 
     def read_again(self) -> None:
