@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from app.migrations import Branch, Target, add_installed_branches, branches, configured_target
 from kernel.database import provisioning
 from kernel.database.errors import LOCK_NOT_AVAILABLE, sqlstate
+from kernel.database.pooler import shares_its_session
 from kernel.database.provisioning import RolesUnavailable, first_line, identifier
 from kernel.database.tables import SCHEMA as KERNEL
 
@@ -74,6 +75,7 @@ def run_online(target: Target) -> None:
             refuse_unknown_revisions(migration)
             context.run_migrations()
             return
+        refuse_shared_session(connection)
         with the_only_deployer(connection, target.lock_wait):
             run_each_as(prepare(connection, target))
             refuse_unknown_revisions(migration)
@@ -85,6 +87,16 @@ def run_online(target: Target) -> None:
 def changes_database(migration: MigrationContext) -> bool:
     """upgrade, downgrade and stamp have a destination; all other commands only look."""
     return "destination_rev" in migration.opts
+
+
+def refuse_shared_session(connection: Connection) -> None:
+    """Lock, role and timeouts of a migration belong to its session: others would go on with them."""
+    if shares_its_session(connection):
+        where = connection.engine.url.render_as_string(hide_password=True)
+        raise CommandError(
+            f"{where} leads to a pooler that lends its connections to others between transactions, and a migration needs a"
+            " session of its own: set DATABASE_DIRECT_URL (or DATABASE_MIGRATION_URL) to the address of the server itself."
+        )
 
 
 @contextmanager

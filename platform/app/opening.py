@@ -16,10 +16,12 @@ from app.signals import already_ending, handling
 from kernel.database.embedded import EmbeddedPostgres
 from kernel.database.engines import Engines
 from kernel.database.errors import INSUFFICIENT_PRIVILEGE, sqlstate
+from kernel.database.pooler import goes_through_pooler
 from kernel.database.roles import RoleNames, detect
 from kernel.settings import Settings
 
 _LIMITS: Final = text("SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int")
+_DATABASE: Final = text("SELECT current_database()::text")
 _SPARE: Final = 4
 """For migrations, a person with psql, a probe."""
 
@@ -64,7 +66,8 @@ def open_engines(settings: Settings, modules: Sequence[str], *, quietly: bool = 
     """
     url = _url(settings)
     with _looking(url) as connection:
-        names = RoleNames(settings.role_prefix or url.database or "")
+        # A pooler may call the database by another name than the server, after which the roles are named.
+        names = RoleNames(settings.role_prefix or connection.execute(_DATABASE).scalar_one())
         wall = detect(connection, names, ["kernel", *modules])
     if quietly:
         pass
@@ -91,9 +94,11 @@ def require_migrated(engines: Engines) -> None:
 
 
 def warn_of_too_few_connections(settings: Settings, workers: int) -> None:
-    """Compare what all workers may open with what the server lets in. Behind a pooler the server may know better."""
+    """Compare what all workers may open with what the server lets in; behind a pooler that is the pooler's to know."""
     wanted = workers * 2 * settings.threads + _SPARE
     with _looking(_url(settings)) as connection:
+        if goes_through_pooler(connection):
+            return
         allowed = connection.scalar(_LIMITS) or 0
     if wanted > allowed:
         log.warning(
