@@ -1,4 +1,4 @@
-"""`make prove`: full sizes, other Pythons, a browser, a pooler. Resumable: what passed for this tree is not done again."""
+"""`make prove`: full sizes, other Pythons, PostgreSQL 16, a browser, a pooler. What passed for this tree is not done again."""
 
 from __future__ import annotations
 
@@ -72,6 +72,9 @@ def steps(workers: str, sales: Path) -> Iterator[Step]:
         interpreter = _python(version)
         lacking = None if interpreter else f"python{version}"
         yield Step(f"tests on Python {version}", _on_other_python(version, interpreter or "", workers), lacking)
+    pytest = [sys.executable, "-m", "pytest", "-n", workers]
+    # A run's server and its data live in a temporary directory, and each version names its own below that.
+    yield Step("tests on PostgreSQL 16", [(pytest, {"PGSERVER_POSTGRES_VERSION": "16"})])
     replay = [sys.executable, "benchmarks/replay_online_retail.py", str(sales)]
     yield Step("replay of a month of real sales", [(replay, {})], None if sales.exists() else f"file {sales}")
 
@@ -202,7 +205,9 @@ def _python(version: str) -> str | None:
 
 
 def _first_missing(*programs: str) -> str | None:
-    return next((program for program in programs if not shutil.which(program)), None)
+    # Debian keeps PgBouncer where an ordinary person's PATH does not lead.
+    path = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
+    return next((program for program in programs if not shutil.which(program, path=path)), None)
 
 
 if __name__ == "__main__":

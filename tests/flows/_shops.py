@@ -11,7 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +57,7 @@ class Shop:
     @classmethod
     def start(cls, *arguments: str, log: Path, variables: Mapping[str, str], command: list[str] | None = None) -> Shop:
         port = free_port()
-        with log.open("wb") as output:
+        with log.open("wb") as output, _heeding_signals():
             process = subprocess.Popen(
                 [*(command or [str(EMPORIUM)]), *arguments],
                 env=environment(PORT=str(port), **variables),
@@ -107,6 +108,19 @@ class Shop:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+@contextmanager
+def _heeding_signals() -> Iterator[None]:
+    """A run in the background (`make test &`, nohup) ignores them, and what it starts would inherit that."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def server_of(data: Path) -> int | None:

@@ -336,9 +336,10 @@ class TestRefusals:
         other = tmp_path / "postgres-12"
         other.mkdir()
         (other / "PG_VERSION").write_text("12\n")
-        assert "was made by PostgreSQL 12, and the installed one is 18" in refusal(tmp_path)
-        other.rename(tmp_path / "postgres-18")
-        assert "was made by PostgreSQL 12, and the installed one is 18" in refusal(tmp_path)
+        installed, _ = cluster._binaries()
+        assert f"was made by PostgreSQL 12, and the installed one is {installed}" in refusal(tmp_path)
+        other.rename(tmp_path / f"postgres-{installed}")
+        assert f"was made by PostgreSQL 12, and the installed one is {installed}" in refusal(tmp_path)
 
     def test_damaged_data(self, tmp_path: Path) -> None:
         with embedded(tmp_path):
