@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
                 if any(row[column] is None for column in COLUMNS):
                     raise SalesFileError(f"{path}:{reader.line_num}: the line has too few columns.")
                 yield f"{path}:{reader.line_num}", row
-        except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
+        except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SalesFileError(f"{path} is not a CSV file in UTF-8, packed by gzip or not: {error}.") from error
 
 
