@@ -31,6 +31,12 @@ finally:
 """
 
 
+IMPORTING = (
+    "SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database"
+    " WHERE locktype = 'advisory' AND datname = current_database() AND objsubid = 2"
+)
+
+
 @pytest.fixture
 def run(database_environment: dict[str, str]) -> Run:
     def emporium(*arguments: str | Path, command: tuple[str | Path, ...] = (EMPORIUM,)) -> subprocess.CompletedProcess[str]:
@@ -138,7 +144,7 @@ def test_ctrl_c_in_the_middle_stores_nothing_and_leaves_no_import_behind(
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(lambda: shelf.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND database > 0"), "the import began")
+    until(lambda: shelf.query(IMPORTING), "the import began")
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
