@@ -8,10 +8,12 @@ from decimal import Decimal
 from functools import partial
 from itertools import cycle, islice
 from threading import Event
+from uuid import uuid4
 
 import pytest
 from tests.catalog.factories import Shelf, at_once
 
+from catalog.crud import importing
 from catalog.interface import ManualReason, Product, ProductNotFound, ProductStatus, StockLine
 from catalog.service import BadLine, DatabaseCatalogService, NewProduct, ProductLine
 from kernel.database.engines import Engines
@@ -286,6 +288,27 @@ class TestImports:
                 tried.set()
 
         assert outcomes(at_once([slow, second])) == {"ok": 1, "ImportRunning": 1}
+
+
+class TestNobodyWaits:
+    """What holds a product without touching its stock does not hold up its sales."""
+
+    def test_a_sale_passes_an_edit_that_is_not_committed_yet(self, shelf: Shelf, ordering: Database) -> None:
+        lamp = shelf.product(stock=5)
+        with ordering.transaction():
+            shelf.catalog.change_product(product_id=lamp.id, versions=None, changes={"price": Decimal(1)})
+            assert outcomes(at_once([sell(shelf.catalog, "order:1", (lamp, 1))])) == {"ok": 1}
+
+    def test_a_sale_passes_an_import_that_finds_the_stock_as_it_is(self, shelf: Shelf, engines: Engines) -> None:
+        lamp, mug = shelf.product(stock=5), shelf.product(stock=5)
+        import_id = uuid4()
+        lines = [(import_id, lamp.sku, 2, None, None, "7.00", 5, None), (import_id, mug.sku, 3, "New", None, None, None, None)]
+        with engines.database("catalog").transaction() as session:
+            importing.stage_lines(session, lines)
+            done = importing.apply_lines(session, import_id, reference="import:1", currency="GBP", describes=False)
+            assert done.changed == 2
+            assert outcomes(at_once([sell(shelf.catalog, "order:1", (lamp, 1), (mug, 1))])) == {"ok": 1}
+        assert (shelf.read(lamp).price, shelf.stock(lamp)) == (Decimal(7), 4)
 
 
 def refuse(bad: BadLine) -> None:
