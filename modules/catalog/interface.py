@@ -128,17 +128,42 @@ class ProductArchived(Event):
         return f"product:{self.product_id}"
 
 
+class ReservationGone(Conflict):
+    """The reservation was released or has expired, so it cannot be confirmed."""
+
+    code = "reservation-gone"
+    title = "The reservation is gone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockRanLow(Event):
+    """What can be sold of a product fell to the shop's threshold or below."""
+
+    name: ClassVar[str] = "catalog.StockRanLow"
+    product_id: int
+    sku: str
+    available: int
+
+    @property
+    def aggregate(self) -> str:
+        return f"product:{self.product_id}"
+
+
 @runtime_checkable
 class CatalogService(Protocol):
-    """What the catalog does for other modules. Every method joins the caller's running transaction."""
+    """What the catalog does for other modules. Every method joins the caller's running transaction.
 
-    def reserve(self, *, reference: str, lines: Sequence[StockLine]) -> Sequence[SoldLine]:
-        """Take stock for `reference` (for example `"order:17"`), all lines or none.
+    A product has stock on hand, of which some is reserved; what is left is available. The ledger of movements sums to what
+    is on hand.
+    """
 
-        Lines of one product are summed; the result has one SoldLine per product in the order of first mention. Each
-        product's stock falls by a movement of reason `sale`.
+    def reserve(self, *, reference: str, lines: Sequence[StockLine], until: datetime) -> Sequence[SoldLine]:
+        """Hold stock for `reference` (for example `"order:17"`) until a time, all lines or none.
 
-        Idempotent by `reference`: a repeat with the same lines takes nothing more and answers them again, with price and
+        Lines of one product are summed; the result has one SoldLine per product in the order of first mention. What is
+        held is not available to others; nothing leaves the shop yet. After `until` anybody may release it.
+
+        Idempotent by `reference`: a repeat with the same lines holds nothing more and answers them again, with price and
         name as they are now; with other lines it is refused.
 
         Errors: ProductNotFound (unknown or not published product; `product_id` in its data), OutOfStock (with every
@@ -146,9 +171,25 @@ class CatalogService(Protocol):
         """
         ...
 
-    def release(self, *, reference: str) -> None:
-        """Give back what `reserve` took for `reference`, by movements of reason `release`.
+    def confirm(self, *, reference: str) -> None:
+        """Sell what `reserve` holds for `reference`: it leaves the stock by movements of reason `sale`.
 
-        Idempotent: a repeat, or an unknown reference, changes nothing.
+        Idempotent: a repeat changes nothing. It does not look at the clock: what is still held can be confirmed.
+
+        Errors: ReservationGone (released, or unknown).
+        """
+        ...
+
+    def release(self, *, reference: str) -> None:
+        """Let go of what `reserve` holds for `reference`.
+
+        Idempotent: a repeat, an unknown reference, or one that was confirmed changes nothing.
+        """
+        ...
+
+    def restock(self, *, reference: str, lines: Sequence[StockLine]) -> None:
+        """Put goods back that came back, by movements of reason `return`.
+
+        Idempotent by `reference`: a repeat changes nothing. Errors: ProductNotFound, Invalid (as `reserve`).
         """
         ...

@@ -14,8 +14,20 @@ from kernel.pure.events import Event
 
 
 class OrderStatus(StrEnum):
+    """Where an order is on its way; money that came back is told apart, by RefundStatus."""
+
     PENDING = "pending"
+    PAID = "paid"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class RefundStatus(StrEnum):
+    NONE = "none"
+    PARTIAL = "partial"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +101,59 @@ class OrderPlaced(_OrderEvent):
     currency: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidLine:
+    """How many of a product were sold."""
+
+    product_id: int
+    quantity: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPaid(_OrderEvent):
+    """An order's money was captured and its stock was sold."""
+
+    name: ClassVar[str] = "ordering.OrderPaid"
+    total: Decimal
+    currency: str
+    lines: tuple[PaidLine, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OrderCancelled(_OrderEvent):
-    """A pending order was cancelled and its stock came back."""
+    """A pending order was cancelled; its stock is free again."""
 
     name: ClassVar[str] = "ordering.OrderCancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderExpired(_OrderEvent):
+    """A pending order was not paid in time; its stock is free again."""
+
+    name: ClassVar[str] = "ordering.OrderExpired"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderShipped(_OrderEvent):
+    """A paid order left the shop."""
+
+    name: ClassVar[str] = "ordering.OrderShipped"
+    tracking_reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderDelivered(_OrderEvent):
+    """A shipped order arrived."""
+
+    name: ClassVar[str] = "ordering.OrderDelivered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRefunded(_OrderEvent):
+    """Money of an order went back. `refunded_amount` is the sum of all its refunds."""
+
+    name: ClassVar[str] = "ordering.OrderRefunded"
+    refund_id: int
+    amount: Decimal
+    refunded_amount: Decimal
+    currency: str
