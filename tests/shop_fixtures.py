@@ -82,6 +82,8 @@ def shop_settings(database: Clone, **variables: str) -> Settings:
         **database.environment,
         "EMPORIUM_ENV": "test",
         "EMPORIUM_LIMITS": "off",
+        # Tests deliver by hand: `dispatcher.run_until_idle()`.
+        "EMPORIUM_DISPATCHER": "off",
         "EMPORIUM_THREADS": "8",
         # One secret for all: two applications of one test take each other's tokens.
         "EMPORIUM_SECRET_KEY": "a secret of the tests, 32 bytes or more",

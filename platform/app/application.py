@@ -18,6 +18,8 @@ from app.modules import installed
 from app.opening import open_engines
 from app.revisions import Revisions
 from kernel.database.call import run_call
+from kernel.database.dispatching.runner import Runner
+from kernel.database.dispatching.wake_ups import WakeUps
 from kernel.database.engines import Engines
 from kernel.http import documents, problems
 from kernel.http.executor import HopExecutor
@@ -34,6 +36,8 @@ _DESCRIPTION: Final = (
     " a stable `code`."
 )
 _LAST_HOPS_SECONDS: Final = 1.0
+_LAST_DELIVERY_SECONDS: Final = 0.5
+"""It has been asked to stop when the signal came, and had the time that the last requests took."""
 
 log = logging.getLogger("emporium")
 
@@ -65,13 +69,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(parts, engines, executor, readiness),
+        lifespan=_lifespan(settings, parts, engines, executor, readiness),
         # Nothing exports them, and each request would be asked whether something does.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.parts = parts
     app.state.engines = engines
     app.state.executor = executor
+    app.state.runner = None
     app.state.access_tokens = parts.access_tokens
     problems.install(app)
     documents.install(app)
@@ -98,11 +103,13 @@ def _told(engines: Engines) -> str:
     return "on: each module has its own" if engines.roles else "off: one login for all (`emporium db roles`)"
 
 
-def _lifespan(parts: Parts, engines: Engines, executor: HopExecutor, readiness: health.Readiness) -> Callable[[FastAPI], Any]:
+def _lifespan(
+    settings: Settings, parts: Parts, engines: Engines, executor: HopExecutor, readiness: health.Readiness
+) -> Callable[[FastAPI], Any]:
     """Starts the modules in order of needs; whatever happens, what was started is stopped and everything is closed."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             stack.callback(engines.close)
             stack.callback(_shut_down, executor)
@@ -111,6 +118,10 @@ def _lifespan(parts: Parts, engines: Engines, executor: HopExecutor, readiness: 
                 if built.module.on_start is not None:
                     run_call(partial(built.module.on_start, built.service))
                 stack.callback(_stop, built)
+            if settings.dispatcher:
+                app.state.runner = runner = Runner(parts.dispatcher, engines, WakeUps(settings.direct_url))
+                runner.start()
+                stack.callback(runner.stop, _LAST_DELIVERY_SECONDS)
             yield
 
     return lifespan

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dependency_injector import errors, providers
 from dependency_injector.containers import Container
 
+from app.listening import jobs_of, listeners_of, require_distinct
 from app.modules import ModuleError, in_order_of_needs
+from kernel.database.dispatching.dispatcher import Dispatcher
 from kernel.database.engines import Engines
 from kernel.database.outbox import Outbox
 from kernel.database.principals import Principals
@@ -43,6 +45,8 @@ class Parts:
     """By module name, the fakes included."""
     access_tokens: AccessTokens
     clock: Clock
+    dispatcher: Dispatcher
+    """Knows every listener and job; delivers when somebody runs it."""
 
     def routers(self) -> list[Any]:
         """Hot modules first."""
@@ -76,7 +80,15 @@ def build(
         services=fakes,
     )
     built = tuple(plant.build(module) for module in ordered)
-    return Parts(modules=built, services=plant.services, access_tokens=plant.access_tokens, clock=clock)
+    dispatcher = _dispatcher(engines, clock, built, plant.module_names)
+    return Parts(modules=built, services=plant.services, access_tokens=plant.access_tokens, clock=clock, dispatcher=dispatcher)
+
+
+def _dispatcher(engines: Engines, clock: Clock, built: Sequence[Built], installed: Collection[str]) -> Dispatcher:
+    listeners = [found for each in built for found in listeners_of(each.module, each.service, installed)]
+    jobs = [job for each in built for job in jobs_of(each.module, each.service)]
+    require_distinct(listeners, jobs)
+    return Dispatcher(engines.database("kernel"), clock, listeners, jobs)
 
 
 def _ordered(modules: Sequence[Module], fakes: Mapping[str, Any]) -> list[Module]:

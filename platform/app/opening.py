@@ -24,6 +24,8 @@ _LIMITS: Final = text("SELECT current_setting('max_connections')::int - current_
 _DATABASE: Final = text("SELECT current_database()::text")
 _SPARE: Final = 4
 """For migrations, a person with psql, a probe."""
+_DISPATCHER: Final = 3
+"""Of a worker's dispatcher: one to write, one to read, one to listen."""
 
 log = logging.getLogger("emporium")
 
@@ -95,18 +97,19 @@ def require_migrated(engines: Engines) -> None:
 
 def warn_of_too_few_connections(settings: Settings, workers: int) -> None:
     """Compare what all workers may open with what the server lets in; behind a pooler that is the pooler's to know."""
-    wanted = workers * 2 * settings.threads + _SPARE
+    wanted = workers * (2 * settings.threads + _DISPATCHER) + _SPARE
     with _looking(_url(settings)) as connection:
         if goes_through_pooler(connection):
             return
         allowed = connection.scalar(_LIMITS) or 0
     if wanted > allowed:
         log.warning(
-            "%d workers with %d threads may open %d connections (workers x 2 x threads + %d), and the server lets %d in:"
+            "%d workers with %d threads may open %d connections (workers x (2 x threads + %d) + %d), and the server lets %d in:"
             " lower EMPORIUM_WORKERS or EMPORIUM_THREADS, raise max_connections, or put a pooler in between.",
             workers,
             settings.threads,
             wanted,
+            _DISPATCHER,
             _SPARE,
             allowed,
         )

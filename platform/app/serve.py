@@ -7,6 +7,8 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -15,6 +17,7 @@ from fastapi import FastAPI
 from app.signals import handling
 from app.sockets import listen, spread
 from app.workers import Workers
+from kernel.database.dispatching.runner import Runner
 
 GRACE_SECONDS: Final = 8
 """For requests that were started; with what has to be closed afterwards, the process is gone within ten."""
@@ -38,7 +41,13 @@ def serve_here(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, on_open).run(sockets=[bound])
+    _Server(config, on_open, partial(_end_deliveries, app)).run(sockets=[bound])
+
+
+def _end_deliveries(app: FastAPI) -> None:
+    runner: Runner | None = app.state.runner
+    if runner is not None:
+        runner.ask_to_stop()
 
 
 def serve_by_workers(
@@ -78,9 +87,10 @@ def pin(number: int) -> None:
 class _Server(uvicorn.Server):
     """The server with our signals: a hang-up stops it as well, and a stop that was asked for is no failure."""
 
-    def __init__(self, config: uvicorn.Config, on_open: Callable[[], None] | None) -> None:
+    def __init__(self, config: uvicorn.Config, on_open: Callable[[], None] | None, on_signal: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_open = on_open
+        self._on_signal = on_signal
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -89,6 +99,11 @@ class _Server(uvicorn.Server):
         gc.freeze()
         if self._on_open is not None:
             self._on_open()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # At once: the dispatcher ends while the last requests are answered.
+        self._on_signal()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import typer
@@ -12,6 +13,17 @@ from sqlalchemy import MetaData
 
 ServiceGetter = Callable[[], Any]
 """Builds the application and answers the module's service; for commands, which start without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Periodic work, such as a sweep: by one process at a time, in small portions, and harmless when it is repeated."""
+
+    name: str
+    """`<module>.<what it does>`."""
+    every: timedelta
+    run: Callable[[Any], object]
+    """Called with the service, outside of any transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +48,12 @@ class Module:
     offers: type | None = None
     """The Protocol that other modules see; None when it offers no calls."""
     listens: Mapping[str, str] = field(default_factory=dict)
-    """Publisher -> import name of the listeners, imported only when the publisher is installed."""
+    """Publisher -> import name of the listeners, imported only when the publisher is installed.
+
+    There, `build_listeners(service)` answers a sequence of `kernel.pure.listeners`.
+    """
+    jobs: tuple[Job, ...] = ()
+    """Run by the dispatcher's process."""
     roles: tuple[str, ...] = ()
     """Roles that admins may grant, besides `admin`."""
     variables: tuple[str, ...] = ()

@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     secret_key: _Secret = _variable("EMPORIUM_SECRET_KEY", "must have 32 bytes or more", _SECRET_EXAMPLE, SecretStr(""))
     limits: bool = _variable("EMPORIUM_LIMITS", "must be on or off", "on", True)
     debug: bool = _variable("EMPORIUM_DEBUG", "must be on or off", "off", False)
+    dispatcher: bool = _variable("EMPORIUM_DISPATCHER", "must be on or off", "off", True)
     threads: int = _variable("EMPORIUM_THREADS", "must be a whole number from 1 to 64", "8", 8, ge=1, le=64)
     workers: int | None = _variable("EMPORIUM_WORKERS", "must be a whole number from 1 to 256", "2", ge=1, le=256)
     host: str = _variable("HOST", "must be a name or an address to listen on", "0.0.0.0", "127.0.0.1")  # noqa: S104

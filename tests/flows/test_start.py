@@ -357,4 +357,4 @@ class TestServe:
     def test_more_workers_than_the_server_lets_in_are_warned_of(self, start: Start, served: dict[str, str]) -> None:
         shop = start("serve", EMPORIUM_THREADS="64", EMPORIUM_WORKERS="2", **served).opened()
 
-        assert "2 workers with 64 threads may open 260 connections" in shop.said
+        assert "2 workers with 64 threads may open 266 connections" in shop.said

@@ -16,7 +16,8 @@ _POOL_TIMEOUT_SECONDS: Final = 5
 class Engines(OwnedEngines):
     """Connections to one database for one process, and a `Database` handle per module.
 
-    Each of the two pools holds `threads` connections, which is all that the executor's threads can use at once.
+    Each of the two pools holds a connection per thread of the executor, which is all that these can use at once, and one for
+    the dispatcher.
     `roles=None` works without the ownership wall: every statement runs as the login itself.
     """
 
@@ -54,7 +55,7 @@ def _engine(url: URL, *, threads: int, isolation_level: str) -> Engine:
     return create_engine(
         url,
         isolation_level=isolation_level,
-        pool_size=threads,
+        pool_size=threads + 1,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, SmallInteger, Table, Text, Uuid, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from kernel.database.types import identity_column, module_metadata
@@ -22,6 +37,38 @@ outbox: Final = Table(
     Column("aggregate", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # When its deliveries were written, one per listener.
+    Column("fanned_out_at", DateTime(timezone=True)),
+    Index("ix_outbox_new", "id", postgresql_where=text("fanned_out_at IS NULL")),
+)
+
+_UNFINISHED: Final = text("status IN ('pending', 'leased')")
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column("outbox_id", BigInteger, ForeignKey(outbox.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("listener", Text, primary_key=True),
+    Column("aggregate", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="pending"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # Of a leased one: when its lease ends.
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False),
+    Column("last_error", Text),
+    Column("delivered_at", DateTime(timezone=True)),
+    CheckConstraint("status IN ('pending', 'leased', 'delivered', 'dead')", name="status"),
+    Index("ix_deliveries_unfinished", "listener", "outbox_id", postgresql_where=_UNFINISHED),
+    Index("ix_deliveries_holding", "listener", "aggregate", "outbox_id", postgresql_where=_UNFINISHED),
+    Index("ix_deliveries_dead", "outbox_id", postgresql_where=text("status = 'dead'")),
+)
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # While it runs: when another process may start it, should this one have been killed.
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
 )
 
 idempotency_keys: Final = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -25,6 +25,8 @@ class OwnedEngines:
     def __init__(self, *, writer: Engine, reader: Engine) -> None:
         self.writer = writer
         self.reader = reader
+        self.on_events: Callable[[], None] | None = None
+        """Called after each commit that stored events; it must neither wait nor fail."""
 
 
 class UnitOfWork:
@@ -36,6 +38,7 @@ class UnitOfWork:
         self.root = connection.begin()
         self.sessions: list[Session] = []
         self.pending: list[OutboxRow] = []
+        self.wrote_events = False
         self.doomed_by: BaseException | None = None
 
     def require_alive(self) -> None:
@@ -61,6 +64,14 @@ class UnitOfWork:
         call = current_call()
         if call is not None:
             call.commits += 1
+        if self.wrote_events and self.engines.on_events is not None:
+            self.engines.on_events()
+
+    def take_events(self) -> str:
+        """What was published so far, as JSON for `OUTBOX_INSERT`; the caller writes it."""
+        rows, self.pending = self.pending, []
+        self.wrote_events = self.wrote_events or bool(rows)
+        return as_json(rows)
 
 
 _unit: ContextVar[UnitOfWork | None] = ContextVar("emporium_unit_of_work", default=None)
@@ -169,8 +180,7 @@ class Database:
         unit = self._current_unit()
         if unit is None:
             raise RuntimeError("There is no running transaction.")
-        rows, unit.pending = unit.pending, []
-        return as_json(rows)
+        return unit.take_events()
 
     def _current_unit(self) -> UnitOfWork | None:
         unit = _unit.get()
@@ -224,11 +234,10 @@ class Database:
             dbapi.owned, dbapi.role_prefix, dbapi.kernel_prefix = before
 
     def _write_outbox(self, unit: UnitOfWork) -> None:
-        rows, unit.pending = unit.pending, []
         dbapi = _dbapi(unit.connection)
         before, dbapi.role_prefix = dbapi.role_prefix, self._kernel_prefix
         try:
-            unit.connection.execute(OUTBOX_INSERT, {"events": as_json(rows)})
+            unit.connection.execute(OUTBOX_INSERT, {"events": unit.take_events()})
         finally:
             dbapi.role_prefix = before
 
