@@ -87,6 +87,8 @@ def shop_settings(database: Clone, **variables: str) -> Settings:
         "EMPORIUM_THREADS": "8",
         # One secret for all: two applications of one test take each other's tokens.
         "EMPORIUM_SECRET_KEY": "a secret of the tests, 32 bytes or more",
+        # Beside the server's socket, where it goes with the run; one for each worker.
+        "EMPORIUM_DATA_DIR": f"{database.superuser.query['host']}-data-{database.name}",
         **variables,
     }
     return load_settings(environ=environ, known=set(variables))

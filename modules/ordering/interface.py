@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
-from kernel.pure.errors import Conflict, NotFound
+from kernel.pure.errors import Conflict, NotFound, PaymentRequired, Unauthenticated, Unavailable
 from kernel.pure.events import Event
 
 
@@ -67,6 +67,83 @@ class Order:
     items: Sequence[OrderLine]
     shipping_address: ShippingAddress | None
     created_at: datetime
+    expires_at: datetime | None
+    """Until when a pending order holds its stock; None once that is settled."""
+    tracking_reference: str | None
+    refunded_amount: Decimal
+    refund_status: RefundStatus
+    allowed_actions: tuple[str, ...]
+    """What this caller may do with the order as it is now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One thing that happened to an order. `status` is the order's from then on, `by` is customer, admin or system."""
+
+    action: str
+    status: OrderStatus
+    by: str
+    amount: Decimal | None
+    note: str | None
+    at: datetime
+
+
+class PaymentStatus(StrEnum):
+    """How far an attempt to pay has come. Money is kept only by a captured one."""
+
+    STARTED = "started"
+    AUTHORISED = "authorised"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    REVERSING = "reversing"
+    """The order is no longer to be paid; what the attempt holds is on its way back."""
+    REVERSED = "reversed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """An attempt to pay an order. `decline_code` says why it was declined."""
+
+    id: int
+    order_id: int
+    status: PaymentStatus
+    method: str
+    amount: Decimal
+    currency: str
+    decline_code: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class RefundState(StrEnum):
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundLine:
+    """Goods of the order that a refund is for. With `restock` they are back in stock once it has succeeded."""
+
+    product_id: int
+    quantity: int
+    restock: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Money of an order on its way back, or back."""
+
+    id: int
+    order_id: int
+    status: RefundState
+    amount: Decimal
+    currency: str
+    items: tuple[RefundLine, ...]
+    reason: str | None
+    failure_code: str | None
+    created_at: datetime
+    updated_at: datetime
 
 
 class OrderNotFound(NotFound):
@@ -74,11 +151,75 @@ class OrderNotFound(NotFound):
     title = "Order not found"
 
 
+class PaymentNotFound(NotFound):
+    code = "payment-not-found"
+    title = "Payment not found"
+
+
+class RefundNotFound(NotFound):
+    code = "refund-not-found"
+    title = "Refund not found"
+
+
 class ActionNotAllowed(Conflict):
     """The order's state does not allow the action; the data says `order_status` and the `allowed` actions."""
 
     code = "action-not-allowed"
     title = "The order's state does not allow this"
+
+
+class ShippingAddressRequired(Conflict):
+    """The order has no shipping address yet; set one, then ship it."""
+
+    code = "shipping-address-required"
+    title = "The order has no shipping address"
+
+
+class PaymentInProgress(Conflict):
+    """Another attempt to pay this order is not settled yet; the data names it (`payment_id`)."""
+
+    code = "payment-in-progress"
+    title = "Another payment is in progress"
+
+
+class PaymentDeclined(PaymentRequired):
+    """The payment was declined and nothing was charged; the data says why (`decline_code`). Try again with another key."""
+
+    code = "payment-declined"
+    title = "The payment was declined"
+
+
+class PaymentsUnavailable(Unavailable):
+    """The shop takes no payments: no payment provider is set up."""
+
+    code = "payments-unavailable"
+    title = "Payments are not possible now"
+
+
+class RefundExceedsCapture(Conflict):
+    """There is less left to refund; the data says how much (`refundable`)."""
+
+    code = "refund-exceeds-capture"
+    title = "More than was captured cannot be refunded"
+
+
+class RefundDeclined(Conflict):
+    """The payment provider refused the refund; the order is as before. The data says why (`failure_code`)."""
+
+    code = "refund-declined"
+    title = "The refund was declined"
+
+
+class SignatureRefused(Unauthenticated):
+    """The webhook's signature does not fit its body, or its time is too far from now."""
+
+    code = "signature-refused"
+    title = "The signature is not valid"
+
+
+class ProviderUnknown(NotFound):
+    code = "provider-unknown"
+    title = "No such payment provider"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
-from kernel.module import Module
+from kernel.module import Job, Module
 from ordering.container import OrderingContainer
 from ordering.models import Base
+from ordering.service import DatabaseOrderingService
+from ordering.settings import VARIABLES
 
 TOUR: Final = (
     'curl -s {url}/api/v1/orders -H "Authorization: Bearer $TOKEN" -H "Idempotency-Key: $(date +%s)"'
@@ -21,6 +24,12 @@ module = Module(
     needs=("catalog",),
     container=OrderingContainer,
     metadata=Base.metadata,
+    variables=VARIABLES,
+    listens={"users": "ordering.listeners"},
+    jobs=(
+        Job(name="ordering.expire_orders", every=timedelta(seconds=5), run=DatabaseOrderingService.expire_orders),
+        Job(name="ordering.reconcile", every=timedelta(seconds=5), run=DatabaseOrderingService.reconcile),
+    ),
     hot=1,
     tour=TOUR,
 )

@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from kernel.pure.faults import VARIABLES as FAULT_VARIABLES
+
 DRIVER = "postgresql+psycopg2"
 MIN_SECRET_BYTES = 32
 _PREFIX = "EMPORIUM_"
@@ -156,7 +158,7 @@ def load_settings(
     read themselves: any other one that is not ours is refused as a typo.
     """
     values = read_variables(env_file=env_file, environ=environ)
-    problems = _unknown(values, VARIABLES.union(known))
+    problems = _unknown(values, VARIABLES.union(known, FAULT_VARIABLES))
     given: dict[str, Any] = {name: value for name, value in values.items() if name in _FIELDS}
     if "DATABASE_URL" not in given:
         given["DATABASE_URL"] = _from_parts(values, problems)

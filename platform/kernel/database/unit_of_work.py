@@ -17,6 +17,7 @@ from kernel.database.call import current_call
 from kernel.database.errors import CommitUnknown, ConnectionLost, TransactionDoomed, is_connection_loss
 from kernel.database.outbox_rows import OUTBOX_INSERT, OutboxRow, as_json
 from kernel.database.ownership import OwnedConnection
+from kernel.pure.faults import fault_point
 
 
 class OwnedEngines:
@@ -32,8 +33,9 @@ class OwnedEngines:
 class UnitOfWork:
     """One root transaction with everything that joined it."""
 
-    def __init__(self, engines: OwnedEngines, connection: Connection) -> None:
+    def __init__(self, engines: OwnedEngines, connection: Connection, label: str) -> None:
         self.engines = engines
+        self.label = label
         self.connection = connection
         self.root = connection.begin()
         self.sessions: list[Session] = []
@@ -55,12 +57,14 @@ class UnitOfWork:
             )
 
     def commit(self) -> None:
+        fault_point(f"{self.label}:before-commit")
         try:
             self.root.commit()
         except DBAPIError as error:
             if is_connection_loss(error):
                 raise CommitUnknown from error
             raise
+        fault_point(f"{self.label}:after-commit")
         call = current_call()
         if call is not None:
             call.commits += 1
@@ -78,6 +82,11 @@ _unit: ContextVar[UnitOfWork | None] = ContextVar("emporium_unit_of_work", defau
 _reading: ContextVar[tuple[OwnedEngines, Connection] | None] = ContextVar("emporium_reading", default=None)
 
 
+def in_transaction() -> bool:
+    """Whether this call holds a transaction open, inside which nobody calls the outside."""
+    return _unit.get() is not None
+
+
 class Database:
     """One module's handle on the database. Services hold it; it holds no connection."""
 
@@ -88,11 +97,13 @@ class Database:
         self._kernel_prefix = kernel_prefix
 
     @contextmanager
-    def transaction(self, *, statement_timeout: timedelta | None = None) -> Iterator[Session]:
+    def transaction(self, *, label: str | None = None, statement_timeout: timedelta | None = None) -> Iterator[Session]:
         """A session in a transaction that commits at the end of the outermost block.
 
         Inside another module's block it joins that transaction, with a session of its own on the same connection. An error
         that leaves the block rolls the whole back. Errors: TransactionDoomed, ConnectionLost, CommitUnknown.
+
+        `label` names the step at its fault points; the outermost one counts.
 
         `statement_timeout` replaces the login's for this one transaction, for commands that move a lot of data; never for a
         request, whose client has gone by then. It needs the outermost block: RuntimeError in a joined one.
@@ -106,7 +117,7 @@ class Database:
             return
         connection = _connect(self._engines.writer)
         try:
-            unit = UnitOfWork(self._engines, connection)
+            unit = UnitOfWork(self._engines, connection, label or self.module)
             token = _unit.set(unit)
             try:
                 with _lost_connections():

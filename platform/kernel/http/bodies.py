@@ -6,8 +6,9 @@ import json
 import re
 from decimal import Decimal
 from itertools import accumulate
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
+from fastapi import Depends
 from starlette.requests import Request
 
 from kernel.http.problems import Refusal, bad_request
@@ -87,6 +88,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_fraction, parse_constant=_constant)
+
+
+async def _read_raw(request: Request) -> bytes:
+    return await request.body()
+
+
+RawBody = Annotated[bytes, Depends(_read_raw)]
+"""The body byte for byte, such as a signature is over; its size is bounded like any other's."""
 
 
 class JsonRequest(Request):

@@ -15,7 +15,7 @@ from starlette.background import BackgroundTasks
 from starlette.responses import Response
 
 from kernel.http.access import CallerParameter
-from kernel.http.routes import FROM_ANNOTATION, Declaration
+from kernel.http.routes import FROM_ANNOTATION, Declaration, Idempotency
 
 _LISTS: Final = (list, tuple, set, frozenset, Sequence)
 
@@ -78,6 +78,10 @@ def _signature(declared: Declaration) -> inspect.Signature:
         raise TypeError(f"{declared}: annotate what it returns; the answer is serialised and documented from that.")
     if declared.idempotent is not None and not declared.allow.signed_in:
         raise TypeError(f"{declared}: an Idempotency-Key belongs to a caller; set allow=SIGNED_IN or a role.")
+    if (declared.idempotent is Idempotency.RESUMED) is not (declared.resume is not None):
+        raise TypeError(f"{declared}: idempotent=Idempotency.RESUMED and resume= go together.")
+    if declared.resume is not None and (signature.return_annotation is not int or declared.response is FROM_ANNOTATION):
+        raise TypeError(f"{declared}: a resumed endpoint answers the attempt's id; annotate `-> int`, and set response=.")
     return signature
 
 

@@ -128,14 +128,19 @@ class HopRoute(APIRoute):
     def attempt(self, values: dict[str, Any]) -> Response:
         """One run of the call; the kernel may ask for another."""
         if self.shape.response is None:
-            status, headers = self._status, []
-            result = self.declared.endpoint(**values)
-        else:
-            # Fresh for each run, so that nothing of a run that was undone is answered.
-            told = values[self.shape.response] = Response(status_code=self._status)
-            told.raw_headers.clear()
-            result = self.declared.endpoint(**values)
-            status, headers = told.status_code, told.raw_headers
+            return self.answer(self.declared.endpoint(**values), self._status, [])
+        # Fresh for each run, so that nothing of a run that was undone is answered.
+        told = values[self.shape.response] = self.blank()
+        result = self.declared.endpoint(**values)
+        return self.answer(result, told.status_code, told.raw_headers)
+
+    def blank(self) -> Response:
+        """What an endpoint says status and headers with."""
+        told = Response(status_code=self._status)
+        told.raw_headers.clear()
+        return told
+
+    def answer(self, result: Any, status: int, headers: list[tuple[bytes, bytes]]) -> Response:
         if isinstance(result, Response):
             return result
         if self._adapter is None or status in (204, 304):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic_core import to_json
 from sqlalchemy import Boolean, LargeBinary, SmallInteger, Text, bindparam, text
@@ -21,7 +21,7 @@ from kernel.database.outbox_rows import OUTBOX_INSERT
 from kernel.http import current
 from kernel.http.hop_route import HopRoute, Runtime
 from kernel.http.problems import bad_request
-from kernel.http.routes import Declaration, Idempotency
+from kernel.http.routes import Declaration, Idempotency, Resume
 from kernel.pure.errors import Conflict, Invalid
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -75,7 +75,7 @@ class IdempotentRoute(HopRoute):
     def examine(self, request: Request) -> None:
         super().examine(request)
         key = request.headers.get("idempotency-key")
-        if key is None and self.declared.idempotent is Idempotency.REQUIRED:
+        if key is None and self.declared.idempotent is not Idempotency.ACCEPTED:
             raise bad_request(
                 "idempotency-key-required",
                 "Send an Idempotency-Key header of your choice, so that repeating this request is safe.",
@@ -92,7 +92,7 @@ class IdempotentRoute(HopRoute):
             return super().attempt(values)
         name = {"owner_id": caller.user_id, "operation": self.declared.operation_id, "key": key}
         fingerprint = self._fingerprint(scope["path_params"], values)
-        with self._database.transaction() as session:
+        with self._database.transaction(label=self.declared.operation_id) as session:
             # Past the session, which would look for entities in the statements first.
             connection = session.connection()
             found = connection.execute(CLAIM, {**name, "lock": _lock_of(name)}).one()
@@ -102,7 +102,7 @@ class IdempotentRoute(HopRoute):
                 if found.fingerprint != fingerprint:
                     raise IdempotencyKeyReused("This Idempotency-Key came with another request before; choose a new one.")
                 return _replay(found.status, found.headers, found.body)
-            answer = super().attempt(values)
+            answer = self.do(values)
             if 200 <= answer.status_code < 300:
                 stored = {**name, "fingerprint": fingerprint, "events": self._database.take_outbox(), **_stored(answer)}
                 try:
@@ -114,10 +114,35 @@ class IdempotentRoute(HopRoute):
                     raise
         return answer
 
+    def do(self, values: dict[str, Any]) -> Response:
+        """What the key stands for; its answer is stored with it."""
+        return super().attempt(values)
+
     def _fingerprint(self, path_params: Mapping[str, str], values: Mapping[str, Any]) -> bytes:
         """What makes two requests the same: the validated body, so that spelling does not count, and the path."""
         path = json.dumps(path_params, sort_keys=True).encode("ascii")
         return hashlib.sha256(path + to_json([values[name] for name in self._bodies])).digest()
+
+
+class ResumedRoute(IdempotentRoute):
+    """The key commits with the attempt that the endpoint begins; then, and at each repeat, that attempt is resumed.
+
+    What it comes to is not stored with the key: whoever resumes it reads it from the attempt.
+    """
+
+    def call(self, values: dict[str, Any]) -> Response:
+        begun = super().call(values)
+        resume = cast(Resume, self.declared.resume)
+        # Outside of the call that began it: each step of what follows is a call of its own, to be retried alone.
+        told = self.blank()
+        result = resume(int(bytes(begun.body)), current.principal(), told)
+        answer = self.answer(result, told.status_code, told.raw_headers)
+        if "idempotency-replayed" in begun.headers:
+            answer.headers["idempotency-replayed"] = "true"
+        return answer
+
+    def do(self, values: dict[str, Any]) -> Response:
+        return Response(str(self.declared.endpoint(**values)), 202)
 
 
 def _lock_of(name: Mapping[str, Any]) -> int:

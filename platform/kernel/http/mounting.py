@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from kernel.database.unit_of_work import Database
 from kernel.http.executor import HopExecutor
 from kernel.http.hop_route import HopRoute, Runtime
-from kernel.http.idempotency import IdempotentRoute
-from kernel.http.routes import Declaration, Router
+from kernel.http.idempotency import IdempotentRoute, ResumedRoute
+from kernel.http.routes import Declaration, Idempotency, Router
 from kernel.http.tokens import AccessTokens
 
 
@@ -44,7 +44,10 @@ def mount(
 
 
 def _route(declared: Declaration, runtime: Runtime) -> HopRoute:
-    return HopRoute(declared, runtime) if declared.idempotent is None else IdempotentRoute(declared, runtime)
+    if declared.idempotent is None:
+        return HopRoute(declared, runtime)
+    kind = ResumedRoute if declared.idempotent is Idempotency.RESUMED else IdempotentRoute
+    return kind(declared, runtime)
 
 
 def _refuse_twins(routes: Sequence[HopRoute]) -> None:

@@ -61,5 +61,7 @@ def _extra(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
     elif shape.optional_caller:
         extra["security"] = [{}, {SCHEME: []}]
     if declared.idempotent is not None:
-        extra["parameters"] = [{**_KEY, "required": declared.idempotent is Idempotency.REQUIRED}]
+        extra["parameters"] = [{**_KEY, "required": declared.idempotent is not Idempotency.ACCEPTED}]
+    if declared.request_body is not None:
+        extra["requestBody"] = dict(declared.request_body)
     return extra

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, ParamSpec, TypedDict, TypeVar, Unpack
 
+from starlette.responses import Response
+
 from kernel.http.access import Access
 from kernel.pure.errors import DomainError
 
@@ -20,7 +22,13 @@ class Idempotency(Enum):
 
     REQUIRED = "required"
     ACCEPTED = "accepted"
+    RESUMED = "resumed"
+    """Required, for work that goes on outside after its first commit. The endpoint only begins: what it stores commits with
+    the key, and it answers that attempt's id. `resume=` goes on from there, outside of any transaction; a repeat of the
+    request begins nothing and resumes the same attempt."""
 
+
+Resume = Callable[[int, Any, Response], Any]
 
 FROM_ANNOTATION: Final[Any] = object()
 
@@ -35,6 +43,10 @@ class RouteOptions(TypedDict, total=False):
     errors: Sequence[type[DomainError]]
     """Domain errors that clients should expect, for the documentation."""
     idempotent: Idempotency
+    resume: Resume
+    """With RESUMED: called with the attempt's id, the caller and the answer, of which it may set status and headers."""
+    request_body: Mapping[str, Any]
+    """What OpenAPI says of a body that the endpoint takes as `RawBody`."""
     summary: str
     """Default: the function's name. The description is its docstring."""
     responses: Mapping[int | str, dict[str, Any]]
@@ -61,6 +73,8 @@ class Declaration:
     response: Any = FROM_ANNOTATION
     errors: Sequence[type[DomainError]] = ()
     idempotent: Idempotency | None = None
+    resume: Resume | None = None
+    request_body: Mapping[str, Any] | None = None
     summary: str | None = None
     responses: Mapping[int | str, dict[str, Any]] = field(default_factory=dict)
     max_body: int | None = None

@@ -68,6 +68,13 @@ class Unauthenticated(DomainError):
     title = "Authentication is required"
 
 
+class PaymentRequired(DomainError):
+    """The caller has to pay first, or in another way."""
+
+    code = "payment-required"
+    title = "Payment is required"
+
+
 class PreconditionFailed(DomainError):
     """The caller's `If-Match` names another version than the current one."""
 

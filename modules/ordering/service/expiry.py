@@ -1,0 +1,65 @@
+"""What ends an order before it is paid: time, or the end of its owner's account."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from kernel.database.call import run_call
+from ordering.crud import orders as crud
+from ordering.interface import OrderCancelled, OrderExpired, OrderStatus
+from ordering.service.base import UseCases
+from ordering.service.states import TRANSITIONS
+
+PAYING: Final = timedelta(minutes=2)
+"""An order that somebody began to pay within this time does not expire: the outcome may be on its way."""
+_PORTION: Final = 100
+
+
+class ExpiryUseCases(UseCases):
+    def expire_orders(self) -> int:
+        """Expire what was not paid in time, each order in a transaction of its own; answers how many."""
+        with self._database.read() as connection:
+            due = crud.expired_orders(connection, now=self._clock.now(), patience=PAYING, limit=_PORTION)
+        return sum(run_call(partial(self.expire_order, order_id=order_id)) for order_id in due)
+
+    def expire_order(self, *, order_id: int, even_now: bool = False) -> bool:
+        """Whether the order was pending, its time over (or `even_now`), and has expired now. Publishes OrderExpired."""
+        step = TRANSITIONS["expire"]
+        due: datetime | None = None if even_now else self._clock.now()
+        with self._database.transaction(label="expire") as session:
+            moved = crud.move_order(
+                session,
+                order_id,
+                action="expire",
+                from_status=step.before.value,
+                to_status=step.after.value,
+                actor="system",
+                actor_id=None,
+                due=due,
+                patience=PAYING,
+            )
+            if moved is None:
+                return False
+            self._catalog.release(reference=moved.stock_reference)
+            self._events.publish(OrderExpired(order_id=order_id, user_id=moved.user_id))
+        return True
+
+    def forget_user(self, *, user_id: int) -> None:
+        """An account was closed: cancel its pending orders, and erase where its orders went. Joins the running transaction."""
+        with self._database.transaction(label="forget-user") as session:
+            for order_id in crud.pending_orders_of(session, user_id):
+                moved = crud.move_order(
+                    session,
+                    order_id,
+                    action="cancel",
+                    from_status=OrderStatus.PENDING.value,
+                    to_status=OrderStatus.CANCELLED.value,
+                    actor="system",
+                    actor_id=None,
+                )
+                if moved is not None:
+                    self._catalog.release(reference=moved.stock_reference)
+                    self._events.publish(OrderCancelled(order_id=order_id, user_id=user_id))
+            crud.erase_addresses(session, user_id)

@@ -1,0 +1,77 @@
+"""Settling what was left open: attempts and refunds whose answer was lost, and messages of the payment provider."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from kernel.database.call import run_call
+from kernel.pure.errors import Unavailable
+from ordering.crud import payments as payments_crud
+from ordering.crud import refunds as refunds_crud
+from ordering.interface import ProviderUnknown
+from ordering.service.payments import PaymentUseCases
+from ordering.service.refunds import RefundUseCases
+from ordering.service.webhooks import read_message, require_signature
+
+_PORTION: Final = 20
+
+log: Final = logging.getLogger("ordering.payments")
+
+
+class ReconcilingUseCases(PaymentUseCases, RefundUseCases):
+    _webhook_secrets: Sequence[str] = ()
+
+    def reconcile(self) -> int:
+        """Go on with attempts and refunds that nobody has settled for a while; answers how many it looked at.
+
+        Several may run at once: each claims its own, and a claim that is lost in a crash is free again later.
+        """
+        payments = run_call(self._claim_payments)
+        for payment_id in payments:
+            _carefully(partial(self.settle_payment, payment_id=payment_id, give_up=True))
+        refunds = run_call(self._claim_refunds)
+        for refund_id in refunds:
+            _carefully(partial(self.settle_refund, refund_id=refund_id))
+        return len(payments) + len(refunds)
+
+    def receive_message(self, *, provider: str, signature: str | None, body: bytes) -> None:
+        """Take in a provider's message: it makes us look the attempt up there, whatever else it says.
+
+        Errors: ProviderUnknown, SignatureRefused, Invalid. A message that comes again, or is about nothing of ours, is fine.
+        """
+        if self._gateway is None or self._gateway.name != provider:
+            raise ProviderUnknown("There is no such payment provider.")
+        require_signature(signature, body, secrets=self._webhook_secrets, now=self._clock.now())
+        event_id, key = read_message(body)
+
+        def take() -> int | None:
+            with self._database.transaction(label="webhook.taken") as session:
+                if not payments_crud.take_message(session, provider=provider, event_id=event_id):
+                    return None
+                return payments_crud.find_payment(session, provider=provider, gateway_key=key)
+
+        payment_id = run_call(take)
+        if payment_id is not None:
+            # What cannot be settled now is the reconciler's: the provider need not send it again.
+            _carefully(partial(self.settle_payment, payment_id=payment_id, give_up=False))
+
+    def _claim_payments(self) -> Sequence[int]:
+        with self._database.transaction(label="reconcile.payments") as session:
+            return payments_crud.claim_payments(session, now=self._clock.now(), limit=_PORTION)
+
+    def _claim_refunds(self) -> Sequence[int]:
+        with self._database.transaction(label="reconcile.refunds") as session:
+            return refunds_crud.claim_refunds(session, now=self._clock.now(), limit=_PORTION)
+
+
+def _carefully(settle: Callable[[], None]) -> None:
+    """One that cannot be settled must not keep the others waiting; it comes up again."""
+    try:
+        settle()
+    except Unavailable as error:
+        log.warning("Not settled yet: %s", error)
+    except Exception:
+        log.exception("An attempt could not be settled; it comes up again.")
