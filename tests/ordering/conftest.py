@@ -16,8 +16,10 @@ import httpx
 import pytest
 from tests.shop_fixtures import Shop
 
+from kernel.database import unit_of_work
 from kernel.pure.principal import Principal
 from ordering.service import DatabaseOrderingService, SandboxPaymentGateway
+from ordering.service.gateways import announced
 
 ADDRESS = {
     "name": "Ada Lovelace",
@@ -53,7 +55,8 @@ class Till:
     def paid(self, buyer: Principal, *lines: tuple[dict[str, Any], int], token: str | None = None) -> dict[str, Any]:
         order = self.order(buyer, *lines)
         assert self.pay(buyer, order, token).status_code == 201
-        return self.read(buyer, order)
+        read: dict[str, Any] = self.read(buyer, order)
+        return read
 
     def refund(self, order: dict[str, Any], key: str | None = None, **body: Any) -> Any:
         return self.post(self.shop.admin(), order, "refunds", body, key=key or uuid4().hex)
@@ -62,9 +65,8 @@ class Till:
         self, caller: Principal, order: dict[str, Any], action: str, body: Any = None, *, key: str | None = None
     ) -> httpx.Response:
         more = {} if key is None else {"idempotency_key": key}
-        answer: Any = self.shop.http.post(
-            f"/api/v1/orders/{order['id']}/{action}", json=body, headers=self.shop.headers(caller, **more)
-        )
+        path = f"/api/v1/orders/{order['id']}/{action}"
+        answer: httpx.Response = self.shop.http.post(path, json=body, headers=self.shop.headers(caller, **more))
         return answer
 
     def read(self, caller: Principal, order: dict[str, Any], what: str = "") -> Any:
@@ -134,11 +136,45 @@ class Till:
         return sums
 
 
+class PowerCut(Exception):
+    """Ends a request at a fault point, with everything that was committed by then."""
+
+
+class Faults:
+    """Stands where the fault points are: writes them down, and cuts the power at one of them once."""
+
+    def __init__(self) -> None:
+        self.passed: list[str] = []
+        self.cut_at: tuple[str, int] | None = None
+
+    def __call__(self, name: str) -> None:
+        self.passed.append(name)
+        if self.cut_at == (name, self.passed.count(name)):
+            self.cut_at = None
+            raise PowerCut(name)
+
+    def watch(self, cut_at: tuple[str, int] | None = None) -> None:
+        self.passed.clear()
+        self.cut_at = cut_at
+
+    def points(self) -> list[tuple[str, int]]:
+        """Each point that was passed, and which time it was."""
+        return [(name, self.passed[: position + 1].count(name)) for position, name in enumerate(self.passed)]
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    faults = Faults()
+    monkeypatch.setattr(unit_of_work, "fault_point", faults)
+    monkeypatch.setattr(announced, "fault_point", faults)
+    return faults
+
+
 @pytest.fixture
 def till(shop: Shop) -> Iterator[Till]:
     service: DatabaseOrderingService = shop.app.state.parts.services["ordering"]
-    announced: Any = service._gateway
-    yield (till := Till(shop, announced._gateway, service))
+    gateway: Any = service._gateway
+    yield (till := Till(shop, gateway._gateway, service))
     till.check_books()
 
 
