@@ -3,57 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from catalog.interface import CatalogService, OutOfStock, ProductNotFound, ReferenceTaken, Shortage, SoldLine, StockLine
+from catalog.interface import (
+    CatalogService,
+    OutOfStock,
+    ProductNotFound,
+    ReferenceTaken,
+    ReservationGone,
+    Shortage,
+    SoldLine,
+    StockLine,
+)
 from kernel.pure.errors import Invalid
 from kernel.pure.values import MAX_QUANTITY
 
 
+@dataclass(kw_only=True)
+class FakeReservation:
+    """`status`: held, confirmed, released, or returned (goods that came back)."""
+
+    lines: dict[int, int]
+    status: str
+    until: datetime | None = None
+
+
 class FakeCatalogService(CatalogService):
-    """Holds products in a dictionary. `stock` and `taken` are open for assertions."""
+    """Holds products in a dictionary. `on_hand`, `reserved` and `reservations` are open for assertions."""
 
     def __init__(self) -> None:
         self._products: dict[int, SoldLine] = {}
-        self.stock: dict[int, int] = {}
-        self.taken: dict[str, dict[int, int]] = {}
-        self.released: set[str] = set()
+        self.on_hand: dict[int, int] = {}
+        self.reserved: dict[int, int] = {}
+        self.reservations: dict[str, FakeReservation] = {}
 
     def add(self, *, product_id: int, name: str = "Lamp", price: str = "19.99", stock: int = 10) -> int:
         """Put a published product on the shelf; answers its id."""
         self._products[product_id] = SoldLine(
             product_id=product_id, sku=f"SKU-{product_id}", name=name, unit_price=Decimal(price), quantity=0
         )
-        self.stock[product_id] = stock
+        self.on_hand[product_id] = stock
+        self.reserved[product_id] = 0
         return product_id
 
-    def reserve(self, *, reference: str, lines: Sequence[StockLine]) -> Sequence[SoldLine]:
+    def available(self, product_id: int) -> int:
+        return self.on_hand[product_id] - self.reserved[product_id]
+
+    def reserve(self, *, reference: str, lines: Sequence[StockLine], until: datetime) -> Sequence[SoldLine]:
         wanted = _summed(lines)
-        if reference in self.taken:
-            if self.taken[reference] != wanted:
-                raise ReferenceTaken(f"{reference} took other lines before.", reference=reference)
+        earlier = self.reservations.get(reference)
+        if earlier is not None:
+            if earlier.status == "returned" or earlier.lines != wanted:
+                raise _taken(reference)
             return self._sold(wanted)
-        for product_id in wanted:
-            if product_id not in self._products:
-                raise ProductNotFound(f"There is no product {product_id}.", product_id=product_id)
+        self._require_known(wanted)
         shortages = [
-            Shortage(product_id=product_id, requested=quantity, available=self.stock[product_id])
+            Shortage(product_id=product_id, requested=quantity, available=self.available(product_id))
             for product_id, quantity in wanted.items()
-            if self.stock[product_id] < quantity
+            if self.available(product_id) < quantity
         ]
         if shortages:
             raise OutOfStock(shortages)
         for product_id, quantity in wanted.items():
-            self.stock[product_id] -= quantity
-        self.taken[reference] = wanted
+            self.reserved[product_id] += quantity
+        self.reservations[reference] = FakeReservation(lines=wanted, status="held", until=until)
         return self._sold(wanted)
 
+    def confirm(self, *, reference: str) -> None:
+        found = self.reservations.get(reference)
+        if found is None or found.status not in ("held", "confirmed"):
+            raise ReservationGone(f"Nothing is held for {reference} any more.", reference=reference)
+        if found.status == "held":
+            found.status = "confirmed"
+            for product_id, quantity in found.lines.items():
+                self.reserved[product_id] -= quantity
+                self.on_hand[product_id] -= quantity
+
     def release(self, *, reference: str) -> None:
-        if reference not in self.taken or reference in self.released:
+        found = self.reservations.get(reference)
+        if found is not None and found.status == "held":
+            found.status = "released"
+            for product_id, quantity in found.lines.items():
+                self.reserved[product_id] -= quantity
+
+    def restock(self, *, reference: str, lines: Sequence[StockLine]) -> None:
+        wanted = _summed(lines)
+        earlier = self.reservations.get(reference)
+        if earlier is not None:
+            if earlier.status != "returned":
+                raise _taken(reference)
             return
-        self.released.add(reference)
-        for product_id, quantity in self.taken[reference].items():
-            self.stock[product_id] += quantity
+        self._require_known(wanted)
+        for product_id, quantity in wanted.items():
+            self.on_hand[product_id] += quantity
+        self.reservations[reference] = FakeReservation(lines=wanted, status="returned")
+
+    def _require_known(self, wanted: dict[int, int]) -> None:
+        for product_id in wanted:
+            if product_id not in self._products:
+                raise ProductNotFound(f"There is no product {product_id}.", product_id=product_id)
 
     def _sold(self, wanted: dict[int, int]) -> list[SoldLine]:
         products = self._products
@@ -69,9 +119,13 @@ class FakeCatalogService(CatalogService):
         ]
 
 
+def _taken(reference: str) -> ReferenceTaken:
+    return ReferenceTaken(f"{reference} took other lines before.", reference=reference)
+
+
 def _summed(lines: Sequence[StockLine]) -> dict[int, int]:
     if not lines:
-        raise Invalid("There is nothing to reserve.")
+        raise Invalid("There are no lines.")
     wanted: dict[int, int] = {}
     for line in lines:
         wanted[line.product_id] = wanted.get(line.product_id, 0) + line.quantity

@@ -24,7 +24,10 @@ class ProductStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A product as the shop shows it. `price` has two decimals; `stock` is what can be sold now."""
+    """A product as the shop shows it. `price` has two decimals; `stock` is what can be sold now.
+
+    `units_sold` counts the units of paid orders; what comes back later stays counted.
+    """
 
     id: int
     sku: str
@@ -33,10 +36,19 @@ class Product:
     price: Decimal
     currency: str
     stock: int
+    units_sold: int
     status: ProductStatus
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockedProduct(Product):
+    """A product as those see it who run the shop: `on_hand`, less what is `reserved` for orders, is its `stock`."""
+
+    on_hand: int
+    reserved: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +202,10 @@ class CatalogService(Protocol):
     def restock(self, *, reference: str, lines: Sequence[StockLine]) -> None:
         """Put goods back that came back, by movements of reason `return`.
 
-        Idempotent by `reference`: a repeat changes nothing. Errors: ProductNotFound, Invalid (as `reserve`).
+        Idempotent by `reference`, which is no reservation's: a repeat changes nothing, whatever its lines. A product that is
+        not published any more can come back as well.
+
+        Errors: ProductNotFound (unknown), ReferenceTaken (of a reservation), Invalid (as `reserve`), Conflict (more than
+        a product can hold).
         """
         ...

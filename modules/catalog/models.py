@@ -51,6 +51,7 @@ class Product(Base):
     currency: Mapped[str]
     status: Mapped[str]
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    units_sold: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     # The configuration `simple` needs no dictionary and treats every language alike.
@@ -72,30 +73,40 @@ class Product(Base):
         # One index behind each public sort; newest first is the primary key backwards.
         Index("ix_products_published_name", "name", "id", postgresql_where=text("status = 'published'")),
         Index("ix_products_published_price", "price", "id", postgresql_where=text("status = 'published'")),
+        Index("ix_products_published_units_sold", "units_sold", "id", postgresql_where=text("status = 'published'")),
         Index("ix_products_published_id", "id", postgresql_where=text("status = 'published'")),
     )
 
 
 class Stock(Base):
+    """`quantity` is what is on hand; `reserved` of it is held for orders, the rest is available."""
+
     __tablename__ = "stock"
 
     product_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey(Product.id, ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     quantity: Mapped[int] = mapped_column(Integer)
+    reserved: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
-    # An index on `quantity > 0` itself would have to be written by every sale: no update of the row could be HOT.
+    # Set by a trigger. An index on `quantity > reserved` itself would have to be written by every sale: no update of the
+    # row could be HOT. A generated column could not be added without rewriting the table under those who sell.
+    sold_out: Mapped[bool] = mapped_column(server_default=text("false"))
+    # Of the code before reservations, which may still serve; to be dropped, with its indexes, in the release after.
     available: Mapped[bool] = mapped_column(Computed("quantity > 0", persisted=True))
 
     __table_args__ = (
         CheckConstraint(f"quantity BETWEEN 0 AND {MAX_STOCK}", name="quantity_in_range"),
+        CheckConstraint("reserved BETWEEN 0 AND quantity", name="reserved_in_range"),
+        Index("ix_stock_to_sell", "product_id", postgresql_where=text("NOT sold_out")),
+        Index("ix_stock_sold_out", "product_id", postgresql_where=text("sold_out")),
         Index("ix_stock_available", "product_id", postgresql_where=text("available")),
         Index("ix_stock_exhausted", "product_id", postgresql_where=text("NOT available")),
     )
 
 
 class StockMovement(Base):
-    """One change of stock. The quantities of a product's movements sum to its balance in `stock`."""
+    """One change of what is on hand. The quantities of a product's movements sum to that."""
 
     __tablename__ = "stock_movements"
 
@@ -114,14 +125,39 @@ class StockMovement(Base):
 
 
 class Reservation(Base):
-    """A reference that stock was taken for: two baskets that come with it at once end as one, by its key.
+    """A reference that other modules move stock by. Whoever moves it for a reference locks this row before any stock.
 
-    The ledger alone could not tell them apart when they have no product in common.
+    `held`, then `confirmed` or `released`. `returned`: goods that came back. `taken`: written by the code before
+    reservations, which sold at once; it ends like one that is held, by movements of its own.
     """
 
     __tablename__ = "reservations"
 
     reference: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(server_default=text("'taken'"))
+    held_until: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (
+        CheckConstraint("status IN ('held', 'confirmed', 'released', 'returned', 'taken')", name="status"),
+        CheckConstraint("status <> 'held' OR held_until IS NOT NULL", name="held_until_some_time"),
+        Index("ix_reservations_held", "held_until", postgresql_where=text("status = 'held'")),
+    )
+
+
+class ReservationLine(Base):
+    """What was reserved of one product. The lines that are held sum to what is `reserved` of its stock."""
+
+    __tablename__ = "reservation_lines"
+
+    reference: Mapped[str] = mapped_column(ForeignKey(Reservation.reference, ondelete="CASCADE"), primary_key=True)
+    product_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(Product.id), primary_key=True, autoincrement=False)
+    quantity: Mapped[int] = mapped_column(Integer)
+
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity_positive"),
+        Index("ix_reservation_lines_product_id", "product_id"),
+    )
 
 
 class ImportLine(Base):

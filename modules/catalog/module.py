@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from catalog.cli import build_cli, load_sample
 from catalog.container import CatalogContainer
 from catalog.interface import CatalogService
 from catalog.models import Base
-from kernel.module import Module
+from catalog.service import DatabaseCatalogService
+from catalog.settings import VARIABLES
+from kernel.module import Job, Module
 
 module = Module(
     name="catalog",
@@ -15,6 +19,9 @@ module = Module(
     offers=CatalogService,
     container=CatalogContainer,
     metadata=Base.metadata,
+    listens={"ordering": "catalog.listeners"},
+    jobs=(Job(name="catalog.release_expired", every=timedelta(minutes=1), run=DatabaseCatalogService.release_expired),),
+    variables=VARIABLES,
     cli=build_cli,
     sample=load_sample,
     hot=2,

@@ -8,16 +8,18 @@ from uuid import uuid4
 from fastapi import Query
 from starlette.responses import Response
 
-from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockMovement
+from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockedProduct, StockMovement
 from catalog.schemas import (
+    AnyProductBody,
+    CountField,
     MovementBody,
     NewMovementBody,
     NewProductBody,
     PatchProductBody,
-    ProductBody,
     ProductQuery,
     ReplaceProductBody,
     Sort,
+    StockedProductBody,
 )
 from catalog.service import DatabaseCatalogService, MovementNotFound, NewProduct, ProductFilter, SkuTaken, StockLimit
 from kernel.http.access import ANYONE, OptionalCaller, role
@@ -38,7 +40,9 @@ _KEYSETS: Final = {
     Sort.NAME_DESCENDING: _BY_NAME,
     Sort.PRICE: _BY_PRICE,
     Sort.PRICE_DESCENDING: _BY_PRICE,
+    Sort.BEST_SELLING: Keyset[Product](lambda product: (product.units_sold, product.id), CountField, IdField),
 }
+_LOW_STOCK: Final = Keyset[StockedProduct](lambda product: (product.id,), IdField)
 _MOVEMENTS: Final = Keyset[StockMovement](lambda movement: (movement.id,), IdField)
 
 
@@ -46,17 +50,30 @@ def build_router(service: DatabaseCatalogService) -> Router:
     router = Router(module="catalog", prefix=PREFIX)
 
     @router.get("", allow=ANYONE, summary="List products")
-    def list_products(query: Annotated[ProductQuery, Query()], caller: OptionalCaller, response: Response) -> Page[ProductBody]:
+    def list_products(
+        query: Annotated[ProductQuery, Query()], caller: OptionalCaller, response: Response
+    ) -> Page[AnyProductBody]:
         keyset = _KEYSETS[query.sort]
         found = service.list_products(
-            where=_filter(query, caller), sort=query.sort.value, after=keyset.after(query), limit=query.limit + 1
+            where=_filter(query, caller),
+            sort=query.sort.value,
+            after=keyset.after(query),
+            limit=query.limit + 1,
+            stocked=_is_admin(caller),
         )
         return keyset.page(query, found, response)
+
+    @router.get("/low-stock", allow=role(ADMIN), summary="List products of which few can be sold, newest first")
+    def list_low_stock(query: Annotated[PageQuery, Query()], response: Response) -> Page[StockedProductBody]:
+        """Published products with `EMPORIUM_LOW_STOCK` (5) or fewer units that are not reserved."""
+        after = _LOW_STOCK.after(query)
+        found = service.list_low_stock(before_id=MAX_ID if after is None else after[0], limit=query.limit + 1)
+        return _LOW_STOCK.page(query, found, response)
 
     @router.get("/{product_id}", allow=ANYONE, summary="Read a product", errors=[ProductNotFound])
     def read_product(
         product_id: Identifier, caller: OptionalCaller, response: Response, if_none_match: IfNoneMatch = None
-    ) -> ProductBody:
+    ) -> AnyProductBody:
         found = service.read_product(product_id=product_id, published_only=not _is_admin(caller))
         tag(response, found.etag, if_none_match)
         return found.value
@@ -69,7 +86,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
         summary="Create a product",
         errors=[SkuTaken],
     )
-    def create_product(body: NewProductBody, response: Response) -> ProductBody:
+    def create_product(body: NewProductBody, response: Response) -> StockedProductBody:
         created = service.create_product(new=NewProduct(**dict(body)))
         response.headers["location"] = f"{PREFIX}/{created.value.id}"
         tag(response, created.etag)
@@ -78,7 +95,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
     @router.put("/{product_id}", allow=role(ADMIN), summary="Replace a product", errors=[ProductNotFound, SkuTaken])
     def replace_product(
         product_id: Identifier, body: ReplaceProductBody, response: Response, if_match: IfMatch = None
-    ) -> ProductBody:
+    ) -> StockedProductBody:
         changed = service.change_product(
             product_id=product_id,
             versions=expected_versions(if_match),
@@ -90,7 +107,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
     @router.patch("/{product_id}", allow=role(ADMIN), summary="Change parts of a product", errors=[ProductNotFound, SkuTaken])
     def patch_product(
         product_id: Identifier, body: PatchProductBody, response: Response, if_match: IfMatch = None
-    ) -> ProductBody:
+    ) -> StockedProductBody:
         changed = service.change_product(product_id=product_id, versions=expected_versions(if_match), changes=changes(body))
         tag(response, changed.etag)
         return changed.value
@@ -99,7 +116,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
         "/{product_id}",
         allow=role(ADMIN),
         status_code=204,
-        summary="Delete a product, or archive it when it was ever sold",
+        summary="Delete a product, or archive it when it was ever reserved or sold",
         errors=[ProductNotFound],
     )
     def delete_product(product_id: Identifier) -> None:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from catalog.interface import MAX_STOCK, ManualReason, Product, ProductStatus, StockMovement
+from catalog.interface import MAX_STOCK, ManualReason, Product, ProductStatus, StockedProduct, StockMovement
 from kernel.http.documents import Described
 from kernel.http.fields import Body, LongText, PriceField, ShortText, StockCount, absent
 from kernel.http.pages import PageQuery
-from kernel.pure.values import MAX_QUANTITY
+from kernel.pure.values import MAX_ID, MAX_QUANTITY
 
 Sku = Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$", examples=["LAMP-01"])]
 """Visible ASCII, spaces inside allowed: what fits a label and a CSV file."""
@@ -26,36 +26,53 @@ PRODUCT_EXAMPLE: Final[dict[str, Any]] = {
     "price": "19.99",
     "currency": "GBP",
     "stock": 25,
+    "units_sold": 140,
     "status": "published",
     "version": 1,
     "created_at": "2026-01-05T09:30:00Z",
     "updated_at": "2026-01-05T09:30:00Z",
 }
 
-ProductBody = Annotated[
-    Product,
+_PRODUCT_FIELDS: Final = {
+    "sku": "The shop's own name of the product; unique, and never given to another one.",
+    "price": "Exact, with two decimals, in `currency`.",
+    "stock": "How many can be sold now.",
+    "units_sold": "How many were sold by paid orders; what was refunded or came back stays counted.",
+    "status": "Only published products are shown to the public.",
+    "version": "Rises with every change of the product itself, not of its stock.",
+}
+
+ProductBody = Annotated[Product, Described(example=PRODUCT_EXAMPLE, fields=_PRODUCT_FIELDS)]
+
+StockedProductBody = Annotated[
+    StockedProduct,
     Described(
-        example=PRODUCT_EXAMPLE,
+        example={**PRODUCT_EXAMPLE, "on_hand": 28, "reserved": 3},
         fields={
-            "sku": "The shop's own name of the product; unique, and never given to another one.",
-            "price": "Exact, with two decimals, in `currency`.",
-            "stock": "How many can be sold now.",
-            "status": "Only published products are shown to the public.",
-            "version": "Rises with every change of the product itself, not of its stock.",
+            **_PRODUCT_FIELDS,
+            "on_hand": "How many are in the house, those reserved included: the sum of the stock movements.",
+            "reserved": "How many of them are held for orders that are not paid yet.",
         },
     ),
 ]
+
+AnyProductBody = StockedProductBody | ProductBody
+"""What admins see, and what everybody else sees."""
 
 MovementBody = Annotated[
     StockMovement,
     Described(
         fields={
             "quantity": "By how much the stock changed.",
-            "reason": "Why: `initial`, `sale`, `release`, `count` or one given by hand.",
+            "reason": "Why: `initial`, `sale`, `count`, `return` of refunded goods, or one given by hand.",
             "reference": "What caused it, for example an order.",
         }
     ),
 ]
+
+
+CountField = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
+"""Of units sold, as a cursor brings it back."""
 
 
 class Sort(StrEnum):
@@ -64,6 +81,7 @@ class Sort(StrEnum):
     NAME_DESCENDING = "-name"
     PRICE = "price"
     PRICE_DESCENDING = "-price"
+    BEST_SELLING = "best-selling"
 
 
 class ProductQuery(PageQuery):
@@ -113,7 +131,10 @@ class PatchProductBody(Body):
 
 
 class NewMovementBody(Body):
-    """A change of stock by hand: `restock` and `return` up, `damage` down, `correction` either way."""
+    """A change by hand of what is on hand: `restock` and `return` up, `damage` down, `correction` either way.
+
+    What is reserved for orders cannot be taken.
+    """
 
     quantity: Annotated[int, Field(strict=True, ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
     reason: ManualReason

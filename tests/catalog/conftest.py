@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine
-from tests.catalog.factories import Shelf
+from tests.catalog.factories import LOW_STOCK, Shelf
 from tests.catalog.files import Files
 from tests.catalog.http import Api
 from tests.shop_fixtures import Shop
@@ -22,7 +22,10 @@ from kernel.pure.clock import SystemClock
 def catalog(engines: Engines) -> DatabaseCatalogService:
     """The service on a database of its own, the wall on."""
     database = engines.database("catalog")
-    return DatabaseCatalogService(database=database, events=Outbox(database, SystemClock()), currency="GBP")
+    clock = SystemClock()
+    return DatabaseCatalogService(
+        database=database, events=Outbox(database, clock), clock=clock, currency="GBP", low_stock=LOW_STOCK
+    )
 
 
 @pytest.fixture
@@ -34,10 +37,12 @@ def superuser(superuser_url: URL) -> Iterator[Engine]:
 
 @pytest.fixture
 def shelf(catalog: DatabaseCatalogService, superuser: Engine) -> Iterator[Shelf]:
-    """Products put on the shelf in one line each, and looks behind the service. Afterwards the ledger has to agree."""
+    """Products put on the shelf in one line each, and looks behind the service. Afterwards the ledger and the
+    reservations have to agree."""
     shelf = Shelf(catalog, superuser)
     yield shelf
     assert shelf.unbalanced() == []
+    assert shelf.held_wrong() == []
 
 
 @pytest.fixture

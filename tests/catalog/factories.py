@@ -6,15 +6,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
 from sqlalchemy import Engine, text
 
-from catalog.interface import Product
+from catalog.interface import Product, SoldLine, StockLine
 from catalog.service import BadLine, DatabaseCatalogService, NewProduct
 from kernel.database.call import run_call
+
+LOW_STOCK = 5
 
 
 @dataclass
@@ -33,8 +36,22 @@ class Shelf:
     def read(self, product: Product) -> Product:
         return self.catalog.read_product(product_id=product.id, published_only=False).value
 
+    def reserve(self, reference: str, *lines: tuple[Product, int], until: datetime | None = None) -> Sequence[SoldLine]:
+        wanted = [StockLine(product_id=product.id, quantity=quantity) for product, quantity in lines]
+        return self.catalog.reserve(reference=reference, lines=wanted, until=until or in_a_quarter())
+
     def stock(self, product: Product) -> int:
-        return int(self.query("SELECT quantity FROM catalog.stock WHERE product_id = :id", id=product.id)[0][0])
+        """What can be sold."""
+        on_hand, reserved = self.counts(product)
+        return on_hand - reserved
+
+    def counts(self, product: Product) -> tuple[int, int]:
+        """What is on hand, and what of it is reserved."""
+        [(on_hand, reserved)] = self.query("SELECT quantity, reserved FROM catalog.stock WHERE product_id = :id", id=product.id)
+        return on_hand, reserved
+
+    def status(self, reference: str) -> str:
+        return str(self.query("SELECT status FROM catalog.reservations WHERE reference = :r", r=reference)[0][0])
 
     def by_sku(self, sku: str) -> Product:
         [(product_id,)] = self.query("SELECT id FROM catalog.products WHERE sku = :sku", sku=sku)
@@ -57,11 +74,20 @@ class Shelf:
         ]
 
     def unbalanced(self) -> list[tuple[Any, ...]]:
-        """Products whose movements do not sum to their stock."""
+        """Products whose movements do not sum to what is on hand."""
         return self.query(
             "SELECT product_id, s.quantity, COALESCE(sum(m.quantity), 0) FROM catalog.stock s"
             " LEFT JOIN catalog.stock_movements m USING (product_id) GROUP BY product_id, s.quantity"
             " HAVING s.quantity <> COALESCE(sum(m.quantity), 0)"
+        )
+
+    def held_wrong(self) -> list[tuple[Any, ...]]:
+        """Products of which something else is reserved than their held lines sum to, or whose flag is wrong."""
+        return self.query(
+            "SELECT s.product_id, s.quantity, s.reserved, s.sold_out, COALESCE(h.quantity, 0) FROM catalog.stock s"
+            " LEFT JOIN (SELECT product_id, sum(quantity) AS quantity FROM catalog.reservation_lines"
+            "   JOIN catalog.reservations USING (reference) WHERE status = 'held' GROUP BY product_id) h USING (product_id)"
+            " WHERE s.reserved <> COALESCE(h.quantity, 0) OR s.sold_out <> (s.quantity <= s.reserved)"
         )
 
     def query(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -71,6 +97,11 @@ class Shelf:
     def execute(self, sql: str, **values: Any) -> None:
         with self.superuser.connect() as connection:
             connection.execute(text(sql), values)
+
+
+def in_a_quarter() -> datetime:
+    """When a reservation ends that lasts as long as an order's."""
+    return datetime.now(UTC) + timedelta(minutes=15)
 
 
 def ignore(_: BadLine) -> None:

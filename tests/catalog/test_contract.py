@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.catalog.factories import Shelf
+from tests.catalog.factories import Shelf, in_a_quarter
 
 from catalog.fakes import FakeCatalogService
-from catalog.interface import CatalogService, OutOfStock, ProductNotFound, ReferenceTaken, Shortage, SoldLine, StockLine
+from catalog.interface import (
+    CatalogService,
+    OutOfStock,
+    ProductNotFound,
+    ReferenceTaken,
+    ReservationGone,
+    Shortage,
+    SoldLine,
+    StockLine,
+)
 from kernel.pure.errors import Invalid
 
 UNKNOWN = 999_999_999
@@ -19,34 +29,46 @@ UNKNOWN = 999_999_999
 
 @dataclass(frozen=True)
 class Shop:
-    """One implementation, and the two things that a test needs beside it."""
+    """One implementation, and what a test needs beside it."""
 
     service: CatalogService
     add: Callable[..., int]
     """Put a published product on the shelf: name, price, stock -> id."""
-    stock: Callable[[int], int]
+    counts: Callable[[int], tuple[int, int]]
+    """On hand, and reserved of it."""
+
+    def stock(self, product_id: int) -> int:
+        on_hand, reserved = self.counts(product_id)
+        return on_hand - reserved
 
     def reserve(self, reference: str, *lines: tuple[int, int]) -> Sequence[SoldLine]:
-        wanted = [StockLine(product_id=product_id, quantity=quantity) for product_id, quantity in lines]
-        return self.service.reserve(reference=reference, lines=wanted)
+        return self.service.reserve(reference=reference, lines=wished(lines), until=in_a_quarter())
+
+    def restock(self, reference: str, *lines: tuple[int, int]) -> None:
+        self.service.restock(reference=reference, lines=wished(lines))
+
+
+def wished(lines: Sequence[tuple[int, int]]) -> list[StockLine]:
+    return [StockLine(product_id=product_id, quantity=quantity) for product_id, quantity in lines]
 
 
 def real(request: pytest.FixtureRequest) -> Shop:
     shelf: Shelf = request.getfixturevalue("shelf")
 
-    def stock(product_id: int) -> int:
-        return int(shelf.query("SELECT quantity FROM catalog.stock WHERE product_id = :id", id=product_id)[0][0])
+    def counts(product_id: int) -> tuple[int, int]:
+        [row] = shelf.query("SELECT quantity, reserved FROM catalog.stock WHERE product_id = :id", id=product_id)
+        return row[0], row[1]
 
-    return Shop(shelf.catalog, lambda **values: shelf.product(**values).id, stock)
+    return Shop(shelf.catalog, lambda **values: shelf.product(**values).id, counts)
 
 
 def fake(_: pytest.FixtureRequest) -> Shop:
     service = FakeCatalogService()
 
     def add(**values: Any) -> int:
-        return service.add(product_id=len(service.stock) + 1, **values)
+        return service.add(product_id=len(service.on_hand) + 1, **values)
 
-    return Shop(service, add, service.stock.__getitem__)
+    return Shop(service, add, lambda product_id: (service.on_hand[product_id], service.reserved[product_id]))
 
 
 @pytest.fixture(params=[real, fake])
@@ -56,10 +78,18 @@ def shop(request: pytest.FixtureRequest) -> Shop:
 
 
 class TestReserve:
-    def test_takes_the_stock_of_every_line(self, shop: Shop) -> None:
+    def test_holds_the_stock_of_every_line_and_leaves_it_on_hand(self, shop: Shop) -> None:
         lamp, mug = shop.add(stock=10), shop.add(stock=5)
         shop.reserve("order:1", (lamp, 3), (mug, 5))
         assert (shop.stock(lamp), shop.stock(mug)) == (7, 0)
+        assert (shop.counts(lamp), shop.counts(mug)) == ((10, 3), (5, 5))
+
+    def test_what_is_held_is_short_for_others(self, shop: Shop) -> None:
+        lamp = shop.add(stock=5)
+        shop.reserve("order:1", (lamp, 3))
+        with pytest.raises(OutOfStock) as refused:
+            shop.reserve("order:2", (lamp, 3))
+        assert refused.value.shortages == (Shortage(product_id=lamp, requested=3, available=2),)
 
     def test_answers_price_and_name_of_each_product_in_the_order_of_first_mention(self, shop: Shop) -> None:
         lamp, mug = shop.add(name="Lamp", price="19.99"), shop.add(name="Mug", price="0.05")
@@ -202,6 +232,111 @@ class TestRelease:
         shop.reserve("order:1", (lamp, 3))
         shop.service.release(reference="order:1")
         shop.reserve("order:1", (lamp, 3))
+        assert shop.stock(lamp) == 10
+
+    def test_what_was_sold_stays_sold(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        shop.reserve("order:1", (lamp, 3))
+        shop.service.confirm(reference="order:1")
+        shop.service.release(reference="order:1")
+        assert shop.counts(lamp) == (7, 0)
+
+
+class TestConfirm:
+    def test_sells_what_is_held(self, shop: Shop) -> None:
+        lamp, mug = shop.add(stock=10), shop.add(stock=5)
+        shop.reserve("order:1", (lamp, 3), (mug, 5))
+        shop.reserve("order:2", (lamp, 1))
+        shop.service.confirm(reference="order:1")
+        assert (shop.counts(lamp), shop.counts(mug)) == ((7, 1), (0, 0))
+
+    def test_sells_once(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        shop.reserve("order:1", (lamp, 3))
+        shop.service.confirm(reference="order:1")
+        shop.service.confirm(reference="order:1")
+        assert shop.counts(lamp) == (7, 0)
+
+    def test_does_not_look_at_the_clock(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        long_ago = in_a_quarter() - timedelta(days=2)
+        shop.service.reserve(reference="order:1", lines=wished([(lamp, 3)]), until=long_ago)
+        shop.service.confirm(reference="order:1")
+        assert shop.counts(lamp) == (7, 0)
+
+    def test_what_was_released_is_gone(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        shop.reserve("order:1", (lamp, 3))
+        shop.service.release(reference="order:1")
+        with pytest.raises(ReservationGone) as refused:
+            shop.service.confirm(reference="order:1")
+        assert refused.value.code == "reservation-gone"
+        assert shop.counts(lamp) == (10, 0)
+
+    def test_an_unknown_reference_is_gone(self, shop: Shop) -> None:
+        with pytest.raises(ReservationGone):
+            shop.service.confirm(reference="order:404")
+
+    def test_a_repeated_reservation_after_it_holds_nothing_more(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        first = shop.reserve("order:1", (lamp, 3))
+        shop.service.confirm(reference="order:1")
+        assert shop.reserve("order:1", (lamp, 3)) == first
+        assert shop.counts(lamp) == (7, 0)
+
+
+class TestRestock:
+    def test_brings_back_every_line(self, shop: Shop) -> None:
+        lamp, mug = shop.add(stock=10), shop.add(stock=0)
+        shop.restock("refund:1", (lamp, 1), (mug, 2), (lamp, 3))
+        assert (shop.counts(lamp), shop.counts(mug)) == ((14, 0), (2, 0))
+
+    def test_brings_back_once_whatever_the_lines(self, shop: Shop) -> None:
+        lamp, mug = shop.add(stock=10), shop.add(stock=10)
+        shop.restock("refund:1", (lamp, 1))
+        shop.restock("refund:1", (lamp, 1))
+        shop.restock("refund:1", (mug, 1))
+        assert (shop.stock(lamp), shop.stock(mug)) == (11, 10)
+
+    def test_two_refunds_of_one_order_both_bring_back(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        shop.restock("refund:1", (lamp, 1))
+        shop.restock("refund:2", (lamp, 1))
+        assert shop.stock(lamp) == 12
+
+    def test_leaves_what_others_hold(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        shop.reserve("order:1", (lamp, 4))
+        shop.restock("refund:1", (lamp, 1))
+        assert shop.counts(lamp) == (11, 4)
+
+    def test_an_unknown_product_brings_back_nothing_and_is_named(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        with pytest.raises(ProductNotFound) as refused:
+            shop.restock("refund:1", (lamp, 1), (UNKNOWN, 1))
+        assert refused.value.data["product_id"] == UNKNOWN
+        assert shop.stock(lamp) == 10
+        shop.restock("refund:1", (lamp, 1))
+        assert shop.stock(lamp) == 11
+
+    def test_the_reference_of_a_reservation_is_refused(self, shop: Shop) -> None:
+        lamp = shop.add(stock=10)
+        shop.reserve("order:1", (lamp, 1))
+        with pytest.raises(ReferenceTaken):
+            shop.restock("order:1", (lamp, 1))
+        shop.restock("refund:1", (lamp, 1))
+        with pytest.raises(ReferenceTaken):
+            shop.reserve("refund:1", (lamp, 1))
+        shop.service.release(reference="refund:1")
+        with pytest.raises(ReservationGone):
+            shop.service.confirm(reference="refund:1")
+        assert shop.counts(lamp) == (11, 1)
+
+    @pytest.mark.parametrize("quantities", [[], [0], [-1], [600_000, 600_000], [3, -1]])
+    def test_quantities_outside_of_1_to_1_000_000_are_refused(self, shop: Shop, quantities: list[int]) -> None:
+        lamp = shop.add(stock=10)
+        with pytest.raises(Invalid):
+            shop.restock("refund:1", *[(lamp, quantity) for quantity in quantities])
         assert shop.stock(lamp) == 10
 
 

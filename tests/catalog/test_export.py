@@ -82,7 +82,7 @@ def test_brings_an_empty_shop_to_the_same_catalogue(shelf: Shelf, files: Files) 
     for n, text in enumerate(AWKWARD):
         shelf.product(description=text, stock=n)
     text = files.export()
-    shelf.execute("TRUNCATE catalog.products, catalog.stock, catalog.stock_movements")
+    shelf.execute("TRUNCATE catalog.products, catalog.stock, catalog.stock_movements, catalog.reservation_lines")
     assert files.bring(text).code == 0
     assert files.export() == text
 

@@ -8,7 +8,7 @@ import pytest
 from tests.catalog.factories import Shelf
 from tests.catalog.files import Files, told
 
-from catalog.interface import ProductStatus, StockLine
+from catalog.interface import ProductStatus
 
 HEADER = "sku,name,description,price,stock,status\n"
 
@@ -122,9 +122,46 @@ class TestKnownProducts:
 
     def test_a_count_after_sales_brings_the_stock_to_the_count(self, shelf: Shelf, files: Files) -> None:
         lamp = shelf.product(sku="LAMP-01", stock=5)
-        shelf.catalog.reserve(reference="order:1", lines=[StockLine(product_id=lamp.id, quantity=2)])
+        shelf.reserve("order:1", (lamp, 2))
+        shelf.catalog.confirm(reference="order:1")
         files.bring("sku,stock\nLAMP-01,5\n")
         assert shelf.movements(lamp) == [("initial", 5), ("sale", -2), ("count", 2)]
+
+    def test_a_count_is_of_what_is_on_hand_reserved_units_included(self, shelf: Shelf, files: Files) -> None:
+        lamp = shelf.product(sku="LAMP-01", stock=9)
+        shelf.reserve("order:1", (lamp, 2))
+        files.bring("sku,stock\nLAMP-01,7\n")
+        assert shelf.counts(lamp) == (7, 2)
+        files.bring("sku,stock\nLAMP-01,2\n")
+        assert shelf.counts(lamp) == (2, 2)
+
+    def test_a_count_below_what_is_reserved_is_refused_with_its_reason(self, shelf: Shelf, files: Files) -> None:
+        lamp, mug = shelf.product(sku="LAMP-01", stock=9), shelf.product(sku="MUG-01", stock=9)
+        shelf.reserve("order:1", (lamp, 2), (mug, 1))
+        told_as = ["Line 2, stock: 2 are reserved for orders, so there cannot be fewer on hand."]
+        outcome = files.bring("sku,stock,name\nLAMP-01,1,Other\nMUG-01,8,\n")
+        assert (outcome.code, outcome.bad_lines) == (1, told_as)
+        assert (shelf.counts(lamp), shelf.counts(mug)) == ((9, 2), (9, 1))
+        outcome = files.bring("sku,stock,name\nLAMP-01,1,Other\nMUG-01,8,\n", "--skip-bad-lines")
+        assert (outcome.code, outcome.bad_lines) == (0, told_as)
+        assert (shelf.counts(lamp), shelf.counts(mug)) == ((9, 2), (8, 1))
+        assert shelf.read(lamp).name == lamp.name
+
+    def test_what_is_exported_while_units_are_reserved_changes_nothing_when_it_comes_back(
+        self, shelf: Shelf, files: Files
+    ) -> None:
+        lamp = shelf.product(stock=9)
+        shelf.reserve("order:1", (lamp, 2))
+        files.bring(files.export())
+        assert shelf.movements(lamp) == [("initial", 9)]
+
+    def test_a_count_that_leaves_few_is_announced_once(self, shelf: Shelf, files: Files) -> None:
+        lamp = shelf.product(sku="LAMP-01", stock=9)
+        shelf.product(sku="MUG-01", stock=9, status=ProductStatus.DRAFT)
+        shelf.reserve("order:1", (lamp, 1))
+        for stock in (6, 5):
+            files.bring(f"sku,stock\nLAMP-01,{stock}\nMUG-01,{stock}\n")
+        assert shelf.events() == [f"catalog.StockRanLow product:{lamp.id}"]
 
     def test_are_archived_with_an_announcement_each_once(self, shelf: Shelf, files: Files) -> None:
         lamp, mug = shelf.product(sku="LAMP-01"), shelf.product(sku="MUG-01", status=ProductStatus.ARCHIVED)

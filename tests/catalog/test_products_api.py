@@ -10,7 +10,10 @@ from tests.catalog.http import PATH, Api, pointers, problem
 from tests.shop_fixtures import Shop
 
 HIDDEN = ["draft", "archived"]
-FIELDS = {"id", "sku", "name", "description", "price", "currency", "stock", "status", "version", "created_at", "updated_at"}
+FIELDS = {
+    *("id", "sku", "name", "description", "price", "currency", "stock", "units_sold", "status", "version"),
+    *("created_at", "updated_at"),
+}
 
 
 class TestRead:
@@ -42,7 +45,8 @@ class TestRead:
 
     def test_a_trailing_slash_changes_nothing(self, admin: Api, public: Api) -> None:
         lamp = admin.created()
-        assert public.send("GET", f"/{lamp['id']}/").json() == lamp
+        assert public.send("GET", f"/{lamp['id']}/").json() == public.read(lamp).json()
+        assert admin.send("GET", f"/{lamp['id']}/").json() == lamp
 
     def test_a_product_without_a_description_says_null(self, admin: Api) -> None:
         assert admin.created()["description"] is None
@@ -54,7 +58,7 @@ class TestCreate:
         assert answer.status_code == 201
         lamp = answer.json()
         assert answer.headers["location"] == f"{PATH}/{lamp['id']}"
-        assert answer.headers["etag"] == '"1.1"'
+        assert answer.headers["etag"] == '"1.1.stocked"'
         assert (lamp["sku"], lamp["price"], lamp["stock"], lamp["status"]) == ("LAMP-01", "5.00", 7, "draft")
         assert admin.read(lamp).json() == lamp
 
@@ -148,7 +152,7 @@ class TestPatch:
         for patch in ({}, {"price": "5"}, {"name": lamp["name"], "description": "d", "status": "published"}):
             answer = admin.patch(lamp, patch)
             assert answer.json() == lamp
-            assert answer.headers["etag"] == '"1.1"'
+            assert answer.headers["etag"] == '"1.1.stocked"'
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH"])
     def test_stock_is_set_on_creation_only(self, admin: Api, method: str) -> None:
@@ -236,11 +240,12 @@ class TestDelete:
 
 
 class TestVersions:
-    def test_a_tag_says_the_version_of_the_product_and_of_its_stock(self, admin: Api) -> None:
+    def test_a_tag_says_the_version_of_the_product_and_of_its_stock_and_who_looks(self, admin: Api, public: Api) -> None:
         lamp = admin.created(stock=5)
         admin.move(lamp, 1, "restock")
-        assert admin.read(lamp).headers["etag"] == '"1.2"'
-        assert admin.patch(lamp, {"name": "New"}).headers["etag"] == '"2.2"'
+        assert admin.read(lamp).headers["etag"] == '"1.2.stocked"'
+        assert admin.patch(lamp, {"name": "New"}).headers["etag"] == '"2.2.stocked"'
+        assert public.read(lamp).headers["etag"] == '"2.2"'
 
     def test_who_has_the_newest_copy_gets_none(self, admin: Api, public: Api) -> None:
         lamp = admin.created()
@@ -261,7 +266,7 @@ class TestVersions:
         problem(answer, 412, "precondition-failed")
         assert admin.read(lamp).json()["name"] == "New"
 
-    @pytest.mark.parametrize("tag", ['"1.1"', '"1.77"', '"9.9", "1.1"', "*"])
+    @pytest.mark.parametrize("tag", ['"1.1"', '"1.1.stocked"', '"1.77"', '"9.9", "1.1"', "*"])
     def test_a_change_of_the_current_version_passes_whatever_the_stock(self, admin: Api, tag: str) -> None:
         lamp = admin.created()
         assert admin.patch(lamp, {"name": "New"}, **{"if-match": tag}).status_code == 200
@@ -283,6 +288,7 @@ WRITES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("PATCH", "/{id}", {"name": "x"}),
     ("DELETE", "/{id}", None),
     ("POST", "/{id}/stock-movements", {"quantity": 1, "reason": "restock"}),
+    ("GET", "/low-stock", None),
     ("GET", "/{id}/stock-movements", None),
     ("GET", "/{id}/stock-movements/1", None),
 ]

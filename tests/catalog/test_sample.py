@@ -8,7 +8,7 @@ import pytest
 from tests.catalog.factories import Shelf
 
 from catalog.cli import load_sample
-from catalog.interface import Product, ProductStatus, StockLine
+from catalog.interface import Product, ProductStatus
 from catalog.service import ProductFilter
 
 
@@ -42,7 +42,7 @@ def test_has_a_draft_and_some_products_that_are_sold_out(sample: list[Product]) 
 
 def test_loading_it_again_changes_nothing(shelf: Shelf, sample: list[Product]) -> None:
     sold = next(product for product in sample if product.stock > 3)
-    shelf.catalog.reserve(reference="order:1", lines=[StockLine(product_id=sold.id, quantity=3)])
+    shelf.reserve("order:1", (sold, 3))
     before = shelf.query("SELECT * FROM catalog.stock ORDER BY product_id")
     load_sample(shelf.catalog)
     assert shelf.query("SELECT * FROM catalog.stock ORDER BY product_id") == before

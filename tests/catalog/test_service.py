@@ -28,7 +28,9 @@ def test_a_generated_sku_that_is_taken_is_no_concern_of_the_caller(shelf: Shelf,
 def test_each_product_keeps_the_currency_of_the_day_it_came(shelf: Shelf, engines: Engines) -> None:
     lamp = shelf.product()
     database = engines.database("catalog")
-    other = DatabaseCatalogService(database=database, events=Outbox(database, SystemClock()), currency="EUR")
+    clock = SystemClock()
+    events = Outbox(database, clock)
+    other = DatabaseCatalogService(database=database, events=events, clock=clock, currency="EUR", low_stock=5)
     changed = other.change_product(product_id=lamp.id, versions=None, changes={"price": Decimal("2.00")})
     assert changed.value.currency == "GBP"
     assert other.create_product(new=NewProduct(name="Mug", price=Decimal(1))).value.currency == "EUR"

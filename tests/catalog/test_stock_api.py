@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.catalog.factories import in_a_quarter
 from tests.catalog.http import PATH, Api, pointers, problem
 from tests.shop_fixtures import Shop
+
+from catalog.interface import StockLine
+from catalog.service import DatabaseCatalogService
+
+
+def hold(catalog: DatabaseCatalogService, reference: str, product: dict[str, Any], quantity: int) -> None:
+    lines = [StockLine(product_id=product["id"], quantity=quantity)]
+    catalog.reserve(reference=reference, lines=lines, until=in_a_quarter())
 
 
 class TestMove:
@@ -37,6 +46,15 @@ class TestMove:
         members = problem(admin.move(lamp, -3, "damage"), 409, "out-of-stock")
         assert members["shortages"] == [{"product_id": lamp["id"], "requested": 3, "available": 2}]
         assert admin.read(lamp).json()["stock"] == 2
+
+    def test_what_is_reserved_cannot_be_taken(self, admin: Api, catalog: DatabaseCatalogService) -> None:
+        lamp = admin.created(stock=5)
+        hold(catalog, "order:1", lamp, 3)
+        members = problem(admin.move(lamp, -3, "damage"), 409, "out-of-stock")
+        assert members["shortages"] == [{"product_id": lamp["id"], "requested": 3, "available": 2}]
+        assert admin.move(lamp, -2, "damage").status_code == 201
+        read = admin.read(lamp).json()
+        assert (read["stock"], read["on_hand"], read["reserved"]) == (0, 3, 3)
 
     def test_more_than_a_product_can_hold_is_a_conflict(self, admin: Api, shop: Shop) -> None:
         lamp = admin.created(stock=1)
@@ -107,15 +125,26 @@ class TestLedger:
         assert [item["quantity"] for item in rest["items"]] == [3, 2, 1]
         assert rest["next_cursor"] is None
 
-    def test_shows_sales_and_what_came_back_with_their_order(self, admin: Api, person: Api, shop: Shop) -> None:
+    def test_shows_what_was_sold_and_what_came_back(self, admin: Api, catalog: DatabaseCatalogService) -> None:
+        lamp = admin.created(stock=5)
+        hold(catalog, "order:1", lamp, 2)
+        catalog.confirm(reference="order:1")
+        catalog.restock(reference="refund:1", lines=[StockLine(product_id=lamp["id"], quantity=1)])
+        assert [(item["reason"], item["quantity"], item["reference"]) for item in admin.movements(lamp)] == [
+            ("return", 1, "refund:1"),
+            ("sale", -2, "order:1"),
+            ("initial", 5, f"product:{lamp['id']}"),
+        ]
+
+    def test_an_order_that_is_not_paid_moves_nothing(self, admin: Api, person: Api, shop: Shop) -> None:
         lamp = admin.created(stock=5)
         assert person.caller is not None
         order = shop.place(person.caller, (lamp, 2)).json()
+        read = admin.read(lamp).json()
+        assert (read["stock"], read["on_hand"], read["reserved"]) == (3, 5, 2)
         shop.http.post(f"/api/v1/orders/{order['id']}/cancel", headers=shop.headers(person.caller, idempotency_key="c"))
-        back, sale, _ = admin.movements(lamp)
-        assert (back["reason"], back["quantity"]) == ("release", 2)
-        assert (sale["reason"], sale["quantity"]) == ("sale", -2)
-        assert back["reference"] == sale["reference"]
+        assert admin.read(lamp).json() == lamp
+        assert [item["reason"] for item in admin.movements(lamp)] == ["initial"]
 
     def test_shows_one_product_only(self, admin: Api) -> None:
         lamp, mug = admin.created(stock=1), admin.created(stock=2)
@@ -132,3 +161,92 @@ class TestLedger:
     def test_an_unknown_movement_is_not_found(self, admin: Api, id_: str) -> None:
         lamp = admin.created()
         problem(admin.send("GET", f"/{lamp['id']}/stock-movements/{id_}"), 404)
+
+
+class TestStocked:
+    """Who runs the shop sees on hand and reserved; the public sees what can be sold."""
+
+    def test_admins_see_on_hand_and_reserved_wherever_they_see_products(
+        self, admin: Api, catalog: DatabaseCatalogService
+    ) -> None:
+        lamp = admin.created(stock=5)
+        assert (lamp["stock"], lamp["on_hand"], lamp["reserved"]) == (5, 5, 0)
+        hold(catalog, "order:1", lamp, 3)
+        replaced = admin.put(lamp, {"name": "Lamp", "price": "1"}).json()
+        for seen in (admin.read(lamp).json(), admin.page()["items"][0], replaced, admin.patch(lamp, {"price": "2"}).json()):
+            assert (seen["stock"], seen["on_hand"], seen["reserved"]) == (2, 5, 3)
+
+    def test_nobody_else_does(self, admin: Api, public: Api, person: Api, catalog: DatabaseCatalogService) -> None:
+        lamp = admin.created(stock=5)
+        hold(catalog, "order:1", lamp, 3)
+        for caller in (public, person):
+            for seen in (caller.read(lamp).json(), caller.page()["items"][0]):
+                assert seen["stock"] == 2
+                assert not {"on_hand", "reserved"} & set(seen)
+
+    def test_every_step_of_a_reservation_is_a_new_copy(self, admin: Api, public: Api, catalog: DatabaseCatalogService) -> None:
+        lamp = admin.created(stock=5)
+        tags = [admin.read(lamp).headers["etag"]]
+        for reference, end in (("order:1", catalog.confirm), ("order:2", catalog.release)):
+            hold(catalog, reference, lamp, 1)
+            tags.append(admin.read(lamp).headers["etag"])
+            end(reference=reference)
+            tags.append(admin.read(lamp).headers["etag"])
+        catalog.count_units_sold(lines=[StockLine(product_id=lamp["id"], quantity=1)])
+        tags += [admin.read(lamp).headers["etag"], public.read(lamp).headers["etag"]]
+        assert len(set(tags)) == len(tags) == 7
+
+    def test_in_stock_means_that_it_can_be_sold(self, admin: Api, public: Api, catalog: DatabaseCatalogService) -> None:
+        lamp, mug = admin.created(name="Lamp", stock=2), admin.created(name="Mug", stock=2)
+        hold(catalog, "order:1", lamp, 2)
+        hold(catalog, "order:2", mug, 1)
+        assert (public.names(in_stock=True), public.names(in_stock=False)) == (["Mug"], ["Lamp"])
+        catalog.release(reference="order:1")
+        assert public.names(in_stock=False) == []
+
+
+class TestLowStock:
+    def test_lists_published_products_of_which_few_can_be_sold(self, admin: Api, catalog: DatabaseCatalogService) -> None:
+        for name, stock in (("None", 0), ("Five", 5), ("Six", 6)):
+            admin.created(name=name, stock=stock)
+        admin.created(name="Draft", stock=0, status="draft")
+        hold(catalog, "order:1", admin.created(name="Held", stock=9), 4)
+        page = admin.send("GET", "/low-stock").json()
+        assert [(item["name"], item["stock"], item["on_hand"]) for item in page["items"]] == [
+            ("Held", 5, 9),
+            ("Five", 5, 5),
+            ("None", 0, 0),
+        ]
+
+    def test_goes_on_page_by_page(self, admin: Api) -> None:
+        names = [admin.created(name=f"Lamp {n}", stock=n)["name"] for n in range(5)]
+        found, cursor = [], None
+        for _ in range(3):
+            query = {"limit": 2} if cursor is None else {"limit": 2, "cursor": cursor}
+            page = admin.send("GET", "/low-stock", params=query).json()
+            found += [item["name"] for item in page["items"]]
+            cursor = page["next_cursor"]
+        assert (found, cursor) == (names[::-1], None)
+
+
+class TestBestSelling:
+    def test_the_most_sold_come_first_then_the_newest(self, admin: Api, public: Api, catalog: DatabaseCatalogService) -> None:
+        lamp, mug, rug, bed = (admin.created(name=name) for name in ("Lamp", "Mug", "Rug", "Bed"))
+        sold = [(lamp, 3), (mug, 5), (lamp, 4), (bed, 5)]
+        catalog.count_units_sold(lines=[StockLine(product_id=product["id"], quantity=n) for product, n in sold])
+        assert [(item["name"], item["units_sold"]) for item in public.page(sort="best-selling")["items"]] == [
+            ("Lamp", 7),
+            ("Bed", 5),
+            ("Mug", 5),
+            ("Rug", 0),
+        ]
+        assert public.read(rug).json()["units_sold"] == 0
+
+    def test_pages_have_no_gap(self, admin: Api, public: Api, catalog: DatabaseCatalogService) -> None:
+        names = [admin.created(name=f"Lamp {n}")["name"] for n in range(7)]
+        page = public.page(sort="best-selling", limit=3)
+        found = [item["name"] for item in page["items"]]
+        while page["next_cursor"]:
+            page = public.page(sort="best-selling", limit=3, cursor=page["next_cursor"])
+            found += [item["name"] for item in page["items"]]
+        assert found == names[::-1]

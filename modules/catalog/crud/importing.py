@@ -21,12 +21,14 @@ _STAGE: Final = "COPY catalog.import_lines (import_id, sku, line, name, descript
 _BEGIN: Final = text("SELECT pg_try_advisory_xact_lock(hashtext('catalog'), hashtext('import'))")
 
 _REFUSED: Final = """
-    SELECT l.line, l.earlier, l.name IS NULL AS without_name, l.price IS NULL AS without_price
+    SELECT l.line, l.earlier, l.name IS NULL AS without_name, l.price IS NULL AS without_price, held.reserved
     FROM (
-      SELECT line, sku, name, price, min(line) OVER (PARTITION BY sku) AS earlier
+      SELECT line, sku, name, price, stock, min(line) OVER (PARTITION BY sku) AS earlier
       FROM catalog.import_lines WHERE import_id = :import_id
-    ) l
-    WHERE l.line > l.earlier OR (
+    ) l LEFT JOIN (
+      SELECT p.sku, s.reserved FROM catalog.stock s JOIN catalog.products p ON p.id = s.product_id WHERE s.reserved > 0
+    ) held ON held.sku = l.sku AND held.reserved > l.stock
+    WHERE l.line > l.earlier OR held.reserved IS NOT NULL OR (
       (l.name IS NULL OR l.price IS NULL) AND NOT EXISTS (SELECT FROM catalog.products p WHERE p.sku = l.sku)
     )
     """
@@ -41,7 +43,7 @@ _DROP_REFUSED: Final = text(
 _APPLY: Final = text(
     """
     WITH counted AS MATERIALIZED (
-      SELECT s.product_id, s.quantity AS before, l.stock AS after
+      SELECT s.product_id, s.quantity AS before, l.stock AS after, s.reserved
       FROM catalog.import_lines l
         JOIN catalog.products p ON p.sku = l.sku
         JOIN catalog.stock s ON s.product_id = p.id
@@ -85,9 +87,13 @@ _APPLY: Final = text(
       (SELECT count(*) FROM (SELECT product_id FROM counted UNION SELECT id FROM changed) touched) AS changed,
       (SELECT COALESCE(jsonb_agg(jsonb_build_array(c.id, c.sku) ORDER BY c.id), '[]')
         FROM changed c JOIN catalog.products before ON before.id = c.id
-        WHERE c.status = 'archived' AND before.status <> 'archived') AS archived
+        WHERE c.status = 'archived' AND before.status <> 'archived') AS archived,
+      (SELECT COALESCE(jsonb_agg(jsonb_build_array(p.id, p.sku, c.after - c.reserved) ORDER BY p.id), '[]')
+        FROM counted c JOIN catalog.products p ON p.id = c.product_id LEFT JOIN changed ON changed.id = c.product_id
+        WHERE c.before - c.reserved > :low_stock AND c.after - c.reserved <= :low_stock
+          AND COALESCE(changed.status, p.status) = 'published') AS ran_low
     """
-).columns(archived=JSONB)
+).columns(archived=JSONB, ran_low=JSONB)
 
 _CLEAR: Final = text("DELETE FROM catalog.import_lines WHERE import_id = :import_id")
 
@@ -102,7 +108,8 @@ def stage_lines(session: Session, lines: Iterable[StagedLine]) -> None:
 
 
 def find_refused_lines(session: Session, import_id: UUID) -> Iterator[AnyRow]:
-    """Lines that repeat the SKU of an `earlier` one, or that name no product and cannot become one; in file order."""
+    """Lines that repeat the SKU of an `earlier` one, that name no product and cannot become one, or that count fewer than are
+    `reserved`; in file order."""
     return iter(session.execute(_FIND_REFUSED, {"import_id": import_id}, execution_options={"yield_per": 1000}))
 
 
@@ -110,9 +117,16 @@ def drop_refused_lines(session: Session, import_id: UUID) -> None:
     session.execute(_DROP_REFUSED, {"import_id": import_id})
 
 
-def apply_lines(session: Session, import_id: UUID, *, reference: str, currency: str, describes: bool) -> AnyRow:
-    """Create or update each line's product. Answers created, changed (how many) and archived ([id, sku] of each)."""
-    values = {"import_id": import_id, "reference": reference, "currency": currency, "describes": describes}
+def apply_lines(session: Session, import_id: UUID, *, reference: str, currency: str, describes: bool, low_stock: int) -> AnyRow:
+    """Create or update each line's product. Answers created, changed (how many), archived ([id, sku] of each) and ran_low
+    ([id, sku, available] of each whose count crossed `low_stock`)."""
+    values = {
+        "import_id": import_id,
+        "reference": reference,
+        "currency": currency,
+        "describes": describes,
+        "low_stock": low_stock,
+    }
     row = session.execute(_APPLY, values).one()
     session.execute(_CLEAR, {"import_id": import_id})
     return row

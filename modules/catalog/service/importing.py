@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from catalog.crud import importing as crud
-from catalog.interface import ProductArchived, ProductStatus
+from catalog.interface import ProductArchived, ProductStatus, StockRanLow
 from kernel.database.call import RetryCall
 from kernel.database.errors import constraint, sqlstate
 from kernel.database.types import AnyRow
@@ -24,6 +24,7 @@ from kernel.pure.events import Events
 LONGEST_STATEMENT: Final = timedelta(hours=1)
 """Instead of the seconds that a request's statement may take."""
 
+_OVERTAKEN: Final = frozenset({"uq_products_sku", "ck_stock_reserved_in_range"})
 _NOT_NULL_VIOLATION: Final = "23502"
 
 
@@ -75,10 +76,11 @@ class _NotToBeStored(Exception):
 
 
 class ImportUseCases:
-    def __init__(self, *, database: Database, events: Events, currency: str) -> None:
+    def __init__(self, *, database: Database, events: Events, currency: str, low_stock: int) -> None:
         self._database = database
         self._events = events
         self._currency = currency
+        self._low_stock = low_stock
 
     def import_products(
         self,
@@ -91,7 +93,8 @@ class ImportUseCases:
     ) -> ImportResult:
         """Create or update a product per line, by SKU; what a line does not change stays, version included.
 
-        `stock` is a count: the difference becomes a movement of reason `count`. A new product's stock is its `initial` one.
+        `stock` is a count of what is on hand, reserved units included, of which there cannot be fewer: the difference becomes
+        a movement of reason `count`. A new product's stock is its `initial` one.
         `describes` says whether the file has the column `description`. Every bad line is told to `report`; one bad line,
         and nothing is stored, unless `skip_bad_lines`. A dry run does everything and takes it back.
 
@@ -107,8 +110,8 @@ class ImportUseCases:
         except _NotToBeStored as told:
             return told.result
         except IntegrityError as error:
-            if constraint(error) == "uq_products_sku" or sqlstate(error) == _NOT_NULL_VIOLATION:
-                # A product came or went between two statements; the next run sees it.
+            if constraint(error) in _OVERTAKEN or sqlstate(error) == _NOT_NULL_VIOLATION:
+                # A product or a reservation came or went between two statements; the next run sees it.
                 raise RetryCall from error
             raise
         return result
@@ -126,9 +129,18 @@ class ImportUseCases:
             crud.drop_refused_lines(session, import_id)
         # Behind `import:` stands the file's run, so that the ledger says which movements belong together.
         reference = f"import:{import_id.hex}"
-        done = crud.apply_lines(session, import_id, reference=reference, currency=self._currency, describes=describes)
+        done = crud.apply_lines(
+            session,
+            import_id,
+            reference=reference,
+            currency=self._currency,
+            describes=describes,
+            low_stock=self._low_stock,
+        )
         for product_id, sku in done.archived:
             self._events.publish(ProductArchived(product_id=product_id, sku=sku))
+        for product_id, sku, available in done.ran_low:
+            self._events.publish(StockRanLow(product_id=product_id, sku=sku, available=available))
         unchanged = reader.good - refused - done.created - done.changed
         return ImportResult(
             created=done.created, changed=done.changed, unchanged=unchanged, bad=bad, stored=not told_only and (skip or not bad)
@@ -159,5 +171,8 @@ class _Reader:
 def _refusal(row: AnyRow) -> BadLine:
     if row.line > row.earlier:
         return BadLine(line=row.line, column="sku", reason=f"Line {row.earlier} has the same SKU")
+    if row.reserved is not None:
+        reason = f"{row.reserved:,} are reserved for orders, so there cannot be fewer on hand"
+        return BadLine(line=row.line, column="stock", reason=reason)
     column = "name" if row.without_name else "price"
     return BadLine(line=row.line, column=column, reason=f"No product has this SKU yet, and a new one needs a {column}")

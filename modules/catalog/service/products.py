@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from catalog.crud import products as crud
 from catalog.crud import stock as stock_crud
 from catalog.crud.products import ProductFilter, ProductRow
-from catalog.interface import Product, ProductArchived, ProductNotFound, ProductStatus
+from catalog.interface import Product, ProductArchived, ProductNotFound, ProductStatus, StockedProduct, StockLine
 from kernel.database.call import RetryCall
 from kernel.database.errors import constraint
 from kernel.database.unit_of_work import Database
@@ -49,28 +49,46 @@ ProductChanges = Mapping[str, Any]
 
 
 class ProductUseCases:
-    def __init__(self, *, database: Database, events: Events, currency: str) -> None:
+    def __init__(self, *, database: Database, events: Events, currency: str, low_stock: int) -> None:
         self._database = database
         self._events = events
         self._currency = currency
+        self._low_stock = low_stock
 
-    def read_product(self, *, product_id: int, published_only: bool) -> Versioned[Product]:
-        """Errors: ProductNotFound."""
+    def read_product(self, *, product_id: int, published_only: bool) -> Versioned[Product] | Versioned[StockedProduct]:
+        """The product as the public sees it, or, not `published_only`, a StockedProduct. Errors: ProductNotFound."""
         with self._database.read() as connection:
             row = crud.read_product(connection, product_id)
         if row is None or (published_only and row.status != ProductStatus.PUBLISHED):
             raise product_not_found(product_id)
-        return as_versioned(row)
+        return Versioned(as_product(row), _etag(row)) if published_only else as_versioned(row)
 
-    def list_products(self, *, where: ProductFilter, sort: str, after: tuple[Any, ...] | None, limit: int) -> Sequence[Product]:
-        """Up to `limit` products after a keyset of sort value and id.
+    def list_products(
+        self, *, where: ProductFilter, sort: str, after: tuple[Any, ...] | None, limit: int, stocked: bool = False
+    ) -> Sequence[Product]:
+        """Up to `limit` products after a keyset of sort value and id; with `stocked` each of them a StockedProduct.
 
-        `sort` is `name`, `price` (either with `-` in front: descending) or `newest`.
+        `sort` is `name`, `price` (either with `-` in front: descending), `best-selling` or `newest`.
         """
+        shown = as_stocked if stocked else as_product
         with self._database.read() as connection:
-            return [as_product(row) for row in crud.list_products(connection, where=where, sort=sort, after=after, limit=limit)]
+            return [shown(row) for row in crud.list_products(connection, where=where, sort=sort, after=after, limit=limit)]
 
-    def create_product(self, *, new: NewProduct) -> Versioned[Product]:
+    def list_low_stock(self, *, before_id: int, limit: int) -> Sequence[StockedProduct]:
+        """The newest published products below `before_id` that StockRanLow would be said of, or was."""
+        with self._database.read() as connection:
+            rows = crud.list_low_stock(connection, threshold=self._low_stock, before_id=before_id, limit=limit)
+        return [as_stocked(row) for row in rows]
+
+    def count_units_sold(self, *, lines: Sequence[StockLine]) -> None:
+        """Add to each product's `units_sold`; a product that is gone is passed over. Not idempotent: once per sale."""
+        quantities: dict[int, int] = {}
+        for line in lines:
+            quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
+        with self._database.transaction() as session:
+            crud.count_units_sold(session, quantities)
+
+    def create_product(self, *, new: NewProduct) -> Versioned[StockedProduct]:
         """Create the product with its stock as its first movement. Errors: SkuTaken."""
         values = {
             "sku": new.sku or _generate_sku(),
@@ -92,7 +110,7 @@ class ProductUseCases:
 
     def change_product(
         self, *, product_id: int, versions: frozenset[int] | None, changes: ProductChanges
-    ) -> Versioned[Product]:
+    ) -> Versioned[StockedProduct]:
         """Set what `changes` names; what is so already is no change. With `versions`, only when the current one is among them.
 
         Errors: ProductNotFound, PreconditionFailed, SkuTaken. Publishes ProductArchived when the status becomes so.
@@ -115,7 +133,7 @@ class ProductUseCases:
             raise _translated(error, changes.get("sku")) from error
 
     def delete_product(self, *, product_id: int) -> None:
-        """Delete a product that was never sold; archive one that was. Errors: ProductNotFound.
+        """Delete a product that was never reserved or sold; archive one that was. Errors: ProductNotFound.
 
         Publishes ProductArchived either way, once.
         """
@@ -144,6 +162,7 @@ def as_product(row: ProductRow) -> Product:
         price=row.price,
         currency=row.currency,
         stock=row.stock,
+        units_sold=row.units_sold,
         status=ProductStatus(row.status),
         version=row.version,
         created_at=row.created_at,
@@ -151,8 +170,33 @@ def as_product(row: ProductRow) -> Product:
     )
 
 
-def as_versioned(row: ProductRow) -> Versioned[Product]:
-    return Versioned(as_product(row), f"{row.version}.{row.stock_version}")
+def as_stocked(row: ProductRow) -> StockedProduct:
+    return StockedProduct(
+        id=row.id,
+        sku=row.sku,
+        name=row.name,
+        description=row.description,
+        price=row.price,
+        currency=row.currency,
+        stock=row.stock,
+        units_sold=row.units_sold,
+        status=ProductStatus(row.status),
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        on_hand=row.on_hand,
+        reserved=row.reserved,
+    )
+
+
+def as_versioned(row: ProductRow) -> Versioned[StockedProduct]:
+    """Another tag than the public's: the same version has more to say here."""
+    return Versioned(as_stocked(row), f"{_etag(row)}.stocked")
+
+
+def _etag(row: ProductRow) -> str:
+    # Neither ever falls, so their sum is another one whenever either has risen.
+    return f"{row.version}.{row.stock_version + row.units_sold}"
 
 
 def _generate_sku() -> str:
