@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ["tests.database_fixtures", "tests.migration_fixtures", "tests.shop_fixtures"]
+pytest_plugins = ["tests.database_fixtures", "tests.migration_fixtures", "tests.shop_fixtures", "tests.scenario"]

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.revisions import Revisions, current_revisions
+from kernel.database.dispatching.letters import dead_letters
 from kernel.database.errors import ConnectionLost
 from kernel.database.unit_of_work import Database
 from kernel.http.problems import MEDIA_TYPE, Problem
@@ -56,14 +57,16 @@ class Readiness:
         try:
             with self._database.read() as connection:
                 current = current_revisions(connection)
+                behind = self._revisions.behind(current) if self._revisions else []
+                dead = None if behind else dead_letters(connection)
         except ProgrammingError:
             return self._not_ready(database=OK, migrations="never run: `emporium db upgrade` does it")
         except (ConnectionLost, SQLAlchemyError):
             return self._not_ready(database="cannot be reached")
-        behind = self._revisions.behind(current) if self._revisions else []
         if behind:
             return self._not_ready(database=OK, migrations=f"behind: {', '.join(behind)} (`emporium db upgrade`)")
-        return Report(ready=True, checks={"database": OK, "migrations": OK, "roles": self._roles})
+        # Dead letters keep nobody from being served; somebody should look at them all the same.
+        return Report(ready=True, checks={"database": OK, "migrations": OK, "events": dead or OK, "roles": self._roles})
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -89,7 +92,10 @@ def install(app: FastAPI, readiness: Readiness) -> None:
 
     _add(app, "/healthz", is_alive, "Is the process alive?", {"status": "ok"}, {})
     refused: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready to serve", "content": {MEDIA_TYPE: _PROBLEM}}}
-    example = {"status": "ready", "checks": {"database": OK, "migrations": OK, "roles": "on: each module has its own"}}
+    example = {
+        "status": "ready",
+        "checks": {"database": OK, "migrations": OK, "events": OK, "roles": "on: each module has its own"},
+    }
     _add(app, "/readyz", is_ready, "Can it serve?", example, refused)
 
 

@@ -300,7 +300,12 @@ class TestHealth:
             ready = client.get("/readyz")
 
         assert ready.status_code == 200, ready.text
-        assert ready.json()["checks"] == {"database": "ok", "migrations": "ok", "roles": "on: each module has its own"}
+        assert ready.json()["checks"] == {
+            "database": "ok",
+            "migrations": "ok",
+            "events": "ok",
+            "roles": "on: each module has its own",
+        }
 
     def test_without_its_database_it_is_alive_but_not_ready(self, settings: Settings, engines: Engines) -> None:
         nowhere = Engines(engines.url.update_query_dict({"port": "1"}), threads=1, roles=engines.roles)

@@ -10,11 +10,13 @@ import typer
 
 from app.cli.commands import Shop, add_module_commands
 from app.cli.db import db
+from app.cli.events import events
 from app.cli.modules import show_modules
 from app.failures import leave, say, told
 from app.run import run as run_shop
 from app.run import serve as serve_shop
 from app.signals import handling, interrupt
+from app.work import work
 
 _SETTINGS = (
     "Settings come from the environment and `.env`; `.env.example` shows all. EMPORIUM_DEBUG=1 shows the traceback of a"
@@ -60,9 +62,10 @@ def build_cli(shop: Shop) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     root.callback()(_options)
-    for command in (run, serve, modules):
+    for command in (run, serve, worker, modules):
         root.command()(command)
     root.add_typer(db, name="db")
+    root.add_typer(events, name="events")
     add_module_commands(root, shop)
     return root
 
@@ -100,6 +103,11 @@ def serve(
 ) -> None:
     """Serve a database that is migrated already."""
     _exit(lambda: serve_shop(host=host, port=port, workers=workers, access_log=access_log))
+
+
+def worker() -> None:
+    """Deliver events and run the periodic jobs, in a process that serves nobody. Any number may run beside `serve`."""
+    _exit(work)
 
 
 def modules() -> None:

@@ -58,7 +58,7 @@ deliveries: Final = Table(
     Column("delivered_at", DateTime(timezone=True)),
     CheckConstraint("status IN ('pending', 'leased', 'delivered', 'dead')", name="status"),
     Index("ix_deliveries_unfinished", "listener", "outbox_id", postgresql_where=_UNFINISHED),
-    Index("ix_deliveries_holding", "listener", "aggregate", "outbox_id", postgresql_where=_UNFINISHED),
+    Index("ix_deliveries_holding", "aggregate", "listener", "outbox_id", postgresql_where=_UNFINISHED),
     Index("ix_deliveries_dead", "outbox_id", postgresql_where=text("status = 'dead'")),
 )
 

@@ -39,7 +39,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_deliveries_holding",
         "deliveries",
-        ["listener", "aggregate", "outbox_id"],
+        ["aggregate", "listener", "outbox_id"],
         schema="kernel",
         postgresql_where=unfinished,
     )
