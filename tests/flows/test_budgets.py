@@ -201,6 +201,22 @@ class TestPlacing:
         assert cost.messages[-1] == "ROLLBACK"
 
 
+class TestPaying:
+    def test_paying_is_three_transactions_and_at_most_seventeen_round_trips(self, meter: Meter) -> None:
+        buyer = meter.shop.person()
+        order = meter.shop.place(buyer, (meter.shop.product(), 1), (meter.shop.product(), 2)).json()
+        path = f"/api/v1/orders/{order['id']}/payments"
+        cost = meter.ask("POST", path, buyer, {"method": "card"}, idempotency_key="k")
+        assert_shape(cost, 201)
+        # Begun, authorised, captured: none of them holds a connection while the provider is asked.
+        assert [message.split()[0] for message in cost.messages].count("COMMIT") == 3
+        assert len(cost.messages) <= 17
+        again = meter.ask("POST", path, buyer, {"method": "card"}, idempotency_key="k")
+        assert_shape(again, 201)
+        assert again.body == cost.body
+        assert len(again.messages) == 4
+
+
 class TestOutcomesOnTheWire:
     def test_a_commit_whose_answer_is_lost_is_503_and_the_replay_settles_it(self, meter: Meter) -> None:
         lamp, buyer = meter.shop.product(stock=10), meter.shop.person()

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from tests.shop_fixtures import Shop
 
@@ -63,10 +62,10 @@ class Till:
 
     def post(
         self, caller: Principal, order: dict[str, Any], action: str, body: Any = None, *, key: str | None = None
-    ) -> httpx.Response:
+    ) -> Any:
         more = {} if key is None else {"idempotency_key": key}
         path = f"/api/v1/orders/{order['id']}/{action}"
-        answer: httpx.Response = self.shop.http.post(path, json=body, headers=self.shop.headers(caller, **more))
+        answer: Any = self.shop.http.post(path, json=body, headers=self.shop.headers(caller, **more))
         return answer
 
     def read(self, caller: Principal, order: dict[str, Any], what: str = "") -> Any:

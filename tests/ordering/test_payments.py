@@ -172,7 +172,7 @@ class TestLostAnswers:
         catalog.release(reference=reference)
         answer = till.pay(buyer, order)
         assert (answer.status_code, answer.json()["order_status"]) == (409, "expired")
-        assert (till.charges(order), till.kept(order)) == (1, 0)
+        assert (till.charges(order), till.kept(order)) == (1, Decimal(0))
         assert till.stock(lamp) == (5, 0)
 
 
