@@ -61,7 +61,7 @@ class Runner:
                 self._work()
                 # Under load this makes batches: what is published meanwhile is handed out together.
                 self._pause(began + SHORTEST_SECONDS)
-                local = self._wake_ups.wait(POLL_SECONDS)
+                local = self._wait()
         finally:
             self._engines.on_events = None
             self._wake_ups.close()
@@ -80,6 +80,15 @@ class Runner:
             log.exception("The dispatcher failed; it goes on.")
         else:
             self._reachable = True
+
+    def _wait(self) -> bool:
+        """Whatever happens to the wake-ups, the thread lives on."""
+        try:
+            return self._wake_ups.wait(POLL_SECONDS)
+        except Exception:
+            log.exception("The dispatcher cannot be woken; it goes on looking.")
+            self._pause(time.monotonic() + POLL_SECONDS)
+            return False
 
     def _pause(self, until: float) -> None:
         while not self._stopping and (left := until - time.monotonic()) > 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -49,9 +49,13 @@ class WakeUps:
     def wait(self, seconds: float) -> bool:
         """Until somebody wakes us or the time is over; answers whether events of this process did."""
         self._connect()
-        sources = [self._reading] if self._connection is None else [self._reading, self._connection.fileno()]
-        ready = select.select(sources, [], [], max(0.0, seconds))[0]
-        if len(ready) > (self._reading in ready):
+        # Not `select.select`, which knows no file above 1023: a serving process has a socket per client.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._reading, selectors.EVENT_READ)
+            if self._connection is not None:
+                selector.register(self._connection.fileno(), selectors.EVENT_READ)
+            ready = {key.fd for key, _ in selector.select(max(0.0, seconds))}
+        if ready - {self._reading}:
             self._take_messages()
         if self._reading not in ready:
             return False
