@@ -26,7 +26,8 @@ class ProductStatus(StrEnum):
 class Product:
     """A product as the shop shows it. `price` has two decimals; `stock` is what can be sold now.
 
-    `units_sold` counts the units of paid orders; what comes back later stays counted.
+    `units_sold` counts the units of paid orders; what comes back later stays counted. `on_hand`, less what is `reserved` for
+    orders, is the `stock`; both are None for those who do not run the shop.
     """
 
     id: int
@@ -41,14 +42,8 @@ class Product:
     version: int
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StockedProduct(Product):
-    """A product as those see it who run the shop: `on_hand`, less what is `reserved` for orders, is its `stock`."""
-
-    on_hand: int
-    reserved: int
+    on_hand: int | None = None
+    reserved: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,18 +8,17 @@ from uuid import uuid4
 from fastapi import Query
 from starlette.responses import Response
 
-from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockedProduct, StockMovement
+from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockMovement
 from catalog.schemas import (
-    AnyProductBody,
     CountField,
     MovementBody,
     NewMovementBody,
     NewProductBody,
     PatchProductBody,
+    ProductBody,
     ProductQuery,
     ReplaceProductBody,
     Sort,
-    StockedProductBody,
 )
 from catalog.service import DatabaseCatalogService, MovementNotFound, NewProduct, ProductFilter, SkuTaken, StockLimit
 from kernel.http.access import ANYONE, OptionalCaller, role
@@ -42,7 +41,7 @@ _KEYSETS: Final = {
     Sort.PRICE_DESCENDING: _BY_PRICE,
     Sort.BEST_SELLING: Keyset[Product](lambda product: (product.units_sold, product.id), CountField, IdField),
 }
-_LOW_STOCK: Final = Keyset[StockedProduct](lambda product: (product.id,), IdField)
+_LOW_STOCK: Final = Keyset[Product](lambda product: (product.id,), IdField)
 _MOVEMENTS: Final = Keyset[StockMovement](lambda movement: (movement.id,), IdField)
 
 
@@ -50,21 +49,19 @@ def build_router(service: DatabaseCatalogService) -> Router:
     router = Router(module="catalog", prefix=PREFIX)
 
     @router.get("", allow=ANYONE, summary="List products")
-    def list_products(
-        query: Annotated[ProductQuery, Query()], caller: OptionalCaller, response: Response
-    ) -> Page[AnyProductBody]:
+    def list_products(query: Annotated[ProductQuery, Query()], caller: OptionalCaller, response: Response) -> Page[ProductBody]:
         keyset = _KEYSETS[query.sort]
         found = service.list_products(
             where=_filter(query, caller),
             sort=query.sort.value,
             after=keyset.after(query),
             limit=query.limit + 1,
-            stocked=_is_admin(caller),
+            detailed=_is_admin(caller),
         )
         return keyset.page(query, found, response)
 
     @router.get("/low-stock", allow=role(ADMIN), summary="List products of which few can be sold, newest first")
-    def list_low_stock(query: Annotated[PageQuery, Query()], response: Response) -> Page[StockedProductBody]:
+    def list_low_stock(query: Annotated[PageQuery, Query()], response: Response) -> Page[ProductBody]:
         """Published products with `EMPORIUM_LOW_STOCK` (5) or fewer units that are not reserved."""
         after = _LOW_STOCK.after(query)
         found = service.list_low_stock(before_id=MAX_ID if after is None else after[0], limit=query.limit + 1)
@@ -73,7 +70,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
     @router.get("/{product_id}", allow=ANYONE, summary="Read a product", errors=[ProductNotFound])
     def read_product(
         product_id: Identifier, caller: OptionalCaller, response: Response, if_none_match: IfNoneMatch = None
-    ) -> AnyProductBody:
+    ) -> ProductBody:
         found = service.read_product(product_id=product_id, published_only=not _is_admin(caller))
         tag(response, found.etag, if_none_match)
         return found.value
@@ -86,7 +83,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
         summary="Create a product",
         errors=[SkuTaken],
     )
-    def create_product(body: NewProductBody, response: Response) -> StockedProductBody:
+    def create_product(body: NewProductBody, response: Response) -> ProductBody:
         created = service.create_product(new=NewProduct(**dict(body)))
         response.headers["location"] = f"{PREFIX}/{created.value.id}"
         tag(response, created.etag)
@@ -95,7 +92,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
     @router.put("/{product_id}", allow=role(ADMIN), summary="Replace a product", errors=[ProductNotFound, SkuTaken])
     def replace_product(
         product_id: Identifier, body: ReplaceProductBody, response: Response, if_match: IfMatch = None
-    ) -> StockedProductBody:
+    ) -> ProductBody:
         changed = service.change_product(
             product_id=product_id,
             versions=expected_versions(if_match),
@@ -107,7 +104,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
     @router.patch("/{product_id}", allow=role(ADMIN), summary="Change parts of a product", errors=[ProductNotFound, SkuTaken])
     def patch_product(
         product_id: Identifier, body: PatchProductBody, response: Response, if_match: IfMatch = None
-    ) -> StockedProductBody:
+    ) -> ProductBody:
         changed = service.change_product(product_id=product_id, versions=expected_versions(if_match), changes=changes(body))
         tag(response, changed.etag)
         return changed.value

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from catalog.crud import products as crud
 from catalog.crud import stock as stock_crud
 from catalog.crud.products import ProductFilter, ProductRow
-from catalog.interface import Product, ProductArchived, ProductNotFound, ProductStatus, StockedProduct, StockLine
+from catalog.interface import Product, ProductArchived, ProductNotFound, ProductStatus, StockLine
 from kernel.database.call import RetryCall
 from kernel.database.errors import constraint
 from kernel.database.unit_of_work import Database
@@ -55,30 +55,30 @@ class ProductUseCases:
         self._currency = currency
         self._low_stock = low_stock
 
-    def read_product(self, *, product_id: int, published_only: bool) -> Versioned[Product] | Versioned[StockedProduct]:
-        """The product as the public sees it, or, not `published_only`, a StockedProduct. Errors: ProductNotFound."""
+    def read_product(self, *, product_id: int, published_only: bool) -> Versioned[Product]:
+        """The product as the public sees it, or, not `published_only`, with its stock in detail. Errors: ProductNotFound."""
         with self._database.read() as connection:
             row = crud.read_product(connection, product_id)
         if row is None or (published_only and row.status != ProductStatus.PUBLISHED):
             raise product_not_found(product_id)
-        return Versioned(as_product(row), _etag(row)) if published_only else as_versioned(row)
+        return as_versioned(row, detailed=not published_only)
 
     def list_products(
-        self, *, where: ProductFilter, sort: str, after: tuple[Any, ...] | None, limit: int, stocked: bool = False
+        self, *, where: ProductFilter, sort: str, after: tuple[Any, ...] | None, limit: int, detailed: bool = False
     ) -> Sequence[Product]:
-        """Up to `limit` products after a keyset of sort value and id; with `stocked` each of them a StockedProduct.
+        """Up to `limit` products after a keyset of sort value and id; with `detailed` each with its stock in detail.
 
         `sort` is `name`, `price` (either with `-` in front: descending), `best-selling` or `newest`.
         """
-        shown = as_stocked if stocked else as_product
         with self._database.read() as connection:
-            return [shown(row) for row in crud.list_products(connection, where=where, sort=sort, after=after, limit=limit)]
+            rows = crud.list_products(connection, where=where, sort=sort, after=after, limit=limit)
+        return [as_product(row, detailed=detailed) for row in rows]
 
-    def list_low_stock(self, *, before_id: int, limit: int) -> Sequence[StockedProduct]:
+    def list_low_stock(self, *, before_id: int, limit: int) -> Sequence[Product]:
         """The newest published products below `before_id` that StockRanLow would be said of, or was."""
         with self._database.read() as connection:
             rows = crud.list_low_stock(connection, threshold=self._low_stock, before_id=before_id, limit=limit)
-        return [as_stocked(row) for row in rows]
+        return [as_product(row, detailed=True) for row in rows]
 
     def count_units_sold(self, *, lines: Sequence[StockLine]) -> None:
         """Add to each product's `units_sold`; a product that is gone is passed over. Not idempotent: once per sale."""
@@ -88,7 +88,7 @@ class ProductUseCases:
         with self._database.transaction() as session:
             crud.count_units_sold(session, quantities)
 
-    def create_product(self, *, new: NewProduct) -> Versioned[StockedProduct]:
+    def create_product(self, *, new: NewProduct) -> Versioned[Product]:
         """Create the product with its stock as its first movement. Errors: SkuTaken."""
         values = {
             "sku": new.sku or _generate_sku(),
@@ -110,7 +110,7 @@ class ProductUseCases:
 
     def change_product(
         self, *, product_id: int, versions: frozenset[int] | None, changes: ProductChanges
-    ) -> Versioned[StockedProduct]:
+    ) -> Versioned[Product]:
         """Set what `changes` names; what is so already is no change. With `versions`, only when the current one is among them.
 
         Errors: ProductNotFound, PreconditionFailed, SkuTaken. Publishes ProductArchived when the status becomes so.
@@ -153,7 +153,7 @@ def product_not_found(product_id: int) -> ProductNotFound:
     return ProductNotFound(f"There is no product {product_id}.", product_id=product_id)
 
 
-def as_product(row: ProductRow) -> Product:
+def as_product(row: ProductRow, *, detailed: bool) -> Product:
     return Product(
         id=row.id,
         sku=row.sku,
@@ -167,36 +167,16 @@ def as_product(row: ProductRow) -> Product:
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        on_hand=row.on_hand if detailed else None,
+        reserved=row.reserved if detailed else None,
     )
 
 
-def as_stocked(row: ProductRow) -> StockedProduct:
-    return StockedProduct(
-        id=row.id,
-        sku=row.sku,
-        name=row.name,
-        description=row.description,
-        price=row.price,
-        currency=row.currency,
-        stock=row.stock,
-        units_sold=row.units_sold,
-        status=ProductStatus(row.status),
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        on_hand=row.on_hand,
-        reserved=row.reserved,
-    )
-
-
-def as_versioned(row: ProductRow) -> Versioned[StockedProduct]:
-    """Another tag than the public's: the same version has more to say here."""
-    return Versioned(as_stocked(row), f"{_etag(row)}.stocked")
-
-
-def _etag(row: ProductRow) -> str:
+def as_versioned(row: ProductRow, *, detailed: bool = True) -> Versioned[Product]:
     # Neither ever falls, so their sum is another one whenever either has risen.
-    return f"{row.version}.{row.stock_version + row.units_sold}"
+    etag = f"{row.version}.{row.stock_version + row.units_sold}"
+    # The same version has more to say in detail, so it is another copy.
+    return Versioned(as_product(row, detailed=detailed), f"{etag}.stocked" if detailed else etag)
 
 
 def _generate_sku() -> str:
