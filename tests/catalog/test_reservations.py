@@ -11,6 +11,7 @@ from tests.catalog.factories import LOW_STOCK, Shelf
 
 from catalog.interface import ManualReason, Product, ProductStatus, ReferenceTaken, ReservationGone, StockLine
 from catalog.listeners import build_listeners
+from catalog.module import module
 from catalog.service import StockLimit
 from catalog.service.reservations import GRACE
 from catalog.settings import load_low_stock
@@ -108,6 +109,13 @@ class TestSweep:
         for n in range(3):
             shelf.reserve(f"order:{n}", (lamp, 1), until=datetime.now(UTC) - timedelta(days=1 + n))
         assert [shelf.catalog.release_expired(2) for _ in range(3)] == [2, 1, 0]
+        assert shelf.counts(lamp) == (10, 0)
+
+    def test_runs_by_itself(self, shelf: Shelf) -> None:
+        lamp = shelf.product(stock=10)
+        shelf.reserve("order:1", (lamp, 1), until=datetime.now(UTC) - timedelta(days=1))
+        [job] = module.jobs
+        job.run(shelf.catalog)
         assert shelf.counts(lamp) == (10, 0)
 
     def test_an_index_leads_to_it(self, shelf: Shelf) -> None:
