@@ -60,9 +60,7 @@ class Till:
     def refund(self, order: dict[str, Any], key: str | None = None, **body: Any) -> Any:
         return self.post(self.shop.admin(), order, "refunds", body, key=key or uuid4().hex)
 
-    def post(
-        self, caller: Principal, order: dict[str, Any], action: str, body: Any = None, *, key: str | None = None
-    ) -> Any:
+    def post(self, caller: Principal, order: dict[str, Any], action: str, body: Any = None, *, key: str | None = None) -> Any:
         more = {} if key is None else {"idempotency_key": key}
         path = f"/api/v1/orders/{order['id']}/{action}"
         answer: Any = self.shop.http.post(path, json=body, headers=self.shop.headers(caller, **more))

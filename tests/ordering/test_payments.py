@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.ordering.conftest import Faults, Till, at_once
 
 from catalog.interface import CatalogService
+from ordering.interface import PaymentsUnavailable
 from ordering.service.gateways.protocol import Nothing, Voided
 
 TOTAL = Decimal("39.98")
@@ -81,6 +83,39 @@ class TestAnswers:
         till.paid(buyer, token="tok_approve")
         till.pay(buyer, till.order(buyer), "tok_decline")
         assert till.shop.query("SELECT DISTINCT token FROM ordering.payments") == [(None,)]
+
+    def test_a_capture_that_is_refused_holds_nothing_and_charges_nothing(self, till: Till) -> None:
+        buyer = till.shop.person()
+        order = till.order(buyer)
+        till.pay(buyer, order, "tok_late", key="k")
+        # The provider lets authorisations lapse after some days.
+        till.sandbox.void(key=till.gateway_key(order))
+        till.shop.query("UPDATE ordering.payments SET status = 'authorised', gateway_reference = 'lapsed' RETURNING id")
+        answer = till.pay(buyer, order, "tok_late", key="k")
+        assert (answer.status_code, answer.json()["decline_code"]) == (402, "not-authorised")
+        assert till.pay(buyer, order).status_code == 201
+
+    def test_a_shop_without_a_provider_says_so(self, till: Till) -> None:
+        buyer = till.shop.person()
+        order = till.order(buyer)
+        closed = copy.copy(till.service)
+        closed._gateway = None
+        with pytest.raises(PaymentsUnavailable):
+            closed.begin_payment(caller=buyer, order_id=order["id"], method="card", token=None)
+
+    def test_every_answer_is_documented_with_an_example(self, till: Till) -> None:
+        paths = till.shop.http.get("/openapi.json").json()["paths"]
+        pay, refund = paths["/api/v1/orders/{order_id}/payments"]["post"], paths["/api/v1/orders/{order_id}/refunds"]["post"]
+        assert {"201", "202", "402", "404", "409", "503"} <= set(pay["responses"])
+        assert {"201", "202", "404", "409", "503"} <= set(refund["responses"])
+        problems = pay["responses"]["409"]["content"]["application/problem+json"]["examples"]
+        assert set(problems) == {"action-not-allowed", "payment-in-progress"}
+        assert [parameter["required"] for parameter in pay["parameters"] if parameter["name"] == "Idempotency-Key"] == [True]
+        webhook = paths["/api/v1/webhooks/payments/{provider}"]["post"]
+        assert webhook["requestBody"]["content"]["application/json"]["example"]["key"]
+        assert "401" in webhook["responses"]
+        for path in ("ship", "deliver", "cancel", "history", "shipping-address"):
+            assert f"/api/v1/orders/{{order_id}}/{path}" in paths
 
 
 class TestLostAnswers:

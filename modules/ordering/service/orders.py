@@ -28,8 +28,6 @@ from ordering.service.base import UseCases, as_order, from_rows, may_see, order_
 from ordering.service.states import MAY_CHANGE_ADDRESS, TRANSITIONS, actor, not_allowed
 
 TIME_TO_PAY: Final = timedelta(minutes=15)
-_HELD_ON: Final = timedelta(minutes=10)
-"""How much longer than the order waits the catalog is asked to hold its stock: letting go of it is for the order to do."""
 
 
 class OrderUseCases(UseCases):
@@ -43,7 +41,7 @@ class OrderUseCases(UseCases):
         reference = f"order:{uuid4().hex}"
         expires_at = self._clock.now() + TIME_TO_PAY
         with self._database.transaction(label="place") as session:
-            sold = self._catalog.reserve(reference=reference, lines=lines, until=expires_at + _HELD_ON)
+            sold = self._catalog.reserve(reference=reference, lines=lines, until=expires_at)
             items = [_as_line(line) for line in sold]
             total = sum((item.line_total for item in items), Decimal("0.00"))
             if total > MAX_TOTAL:

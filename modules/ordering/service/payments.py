@@ -177,7 +177,9 @@ class PaymentUseCases(ExpiryUseCases, UseCases):
             case Captured():
                 return self._keep(row)
             case Declined(code):
-                return self._move_attempt(row, PaymentStatus.DECLINED, code=code)
+                # Whatever is still held has to be let go of, before another attempt may begin.
+                voided = gateway.void(key=str(row.gateway_key))
+                return self._move_attempt(row, PaymentStatus.DECLINED, code=code) if isinstance(voided, Voided) else None
             case _:
                 return None
 

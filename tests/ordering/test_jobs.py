@@ -1,0 +1,73 @@
+"""What happens to orders without anybody's request: the jobs, and the end of an account, by the real dispatcher."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.ordering.conftest import Till
+from tests.scenario import Scenario
+
+from kernel.database.dispatching.dispatcher import Dispatcher
+from kernel.database.outbox import Outbox
+from kernel.pure.clock import SystemClock
+from ordering.interface import OrderCancelled, OrderExpired, OrderPaid
+from users.interface import UserClosed
+
+
+def test_the_jobs_expire_what_is_over_and_settle_what_is_open(till: Till, dispatcher: Dispatcher, scenario: Scenario) -> None:
+    buyer = till.shop.person()
+    over, open_ = till.order(buyer), till.order(buyer)
+    till.pay(buyer, open_, "tok_late")
+    till.overdue(over)
+    till.shop.query("UPDATE ordering.payments SET next_check_at = now() - interval '1 s' RETURNING id")
+    story = scenario.stimulate(lambda: dispatcher.run_jobs(due_only=False))
+    assert story.await_event(OrderExpired).order_id == over["id"]
+    assert story.await_event(OrderPaid).order_id == open_["id"]
+    assert {job.name: job.every for job in dispatcher.jobs if job.name.startswith("ordering.")} == {
+        "ordering.expire_orders": timedelta(seconds=5),
+        "ordering.reconcile": timedelta(seconds=5),
+    }
+
+
+def test_a_closed_account_cancels_its_pending_orders_and_has_its_addresses_erased(till: Till, scenario: Scenario) -> None:
+    buyer = till.shop.person()
+    pending, paid = till.order(buyer), till.paid(buyer)
+    users = till.shop.engines.database("users")
+
+    def close() -> None:
+        with users.transaction():
+            Outbox(users, SystemClock()).publish(UserClosed(user_id=buyer.user_id))
+
+    story = scenario.stimulate(close)
+    story.await_deliveries()
+    assert story.await_event(OrderCancelled).order_id == pending["id"]
+    admin = till.shop.admin()
+    assert [till.read(admin, order)["shipping_address"] for order in (pending, paid)] == [None, None]
+    assert till.read(admin, pending)["status"] == "cancelled"
+    assert till.read(admin, pending, "/history")[-1]["by"] == "system"
+
+
+def test_money_on_its_way_for_a_closed_account_goes_back(till: Till, scenario: Scenario) -> None:
+    buyer = till.shop.person()
+    order = till.order(buyer)
+    till.pay(buyer, order, "tok_fail_after_charge")
+    till.service.forget_user(user_id=buyer.user_id)
+    till.reconcile()
+    assert till.charges(order) == 1
+    assert till.kept(order) == 0
+    assert till.read(till.shop.admin(), order, "/payments")[0]["status"] == "reversed"
+
+
+def test_one_that_cannot_be_settled_does_not_keep_the_others_waiting(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    buyer = till.shop.person()
+    stuck, fine = till.order(buyer), till.order(buyer)
+    till.pay(buyer, stuck, "tok_late")
+    till.pay(buyer, fine, "tok_late")
+    till.shop.query("UPDATE ordering.payments SET provider = 'gone' WHERE order_id = :id RETURNING id", id=stuck["id"])
+    assert till.reconcile() == 2
+    assert till.read(buyer, fine)["status"] == "paid"
+    assert till.read(buyer, stuck)["status"] == "pending"
+    till.shop.query("UPDATE ordering.payments SET provider = 'sandbox' WHERE order_id = :id RETURNING id", id=stuck["id"])
+    till.reconcile()
+    assert till.read(buyer, stuck)["status"] == "paid"
