@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from kernel.pure.values import CENT, MAX_ID, MAX_PRICE, MAX_QUANTITY
 
@@ -25,6 +25,14 @@ class Body(BaseModel):
     """Base of request bodies: unknown members are refused, values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_numbers(cls, value: object) -> object:
+        # The framework lets bodies be read from the attributes of objects, and a Decimal (`1.5` in our JSON) is one.
+        if isinstance(value, Decimal):
+            raise PydanticKnownError("model_attributes_type")
+        return value
 
 
 def absent() -> Any:
@@ -122,5 +130,5 @@ def _path_id(value: object) -> object:
     return value
 
 
-Identifier = Annotated[int, BeforeValidator(_path_id), Field(ge=1, le=MAX_ID)]
+Identifier = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(_path_id)]
 """An id in a path: anything that cannot be one is simply not there (404)."""
