@@ -270,6 +270,9 @@ class TestLogins:
         assert run(server.app_url, "SHOW idle_in_transaction_session_timeout") == ["10s"]
         assert run(server.migration_url, "SHOW statement_timeout") == ["0"]
 
+    def test_what_the_application_stores_is_not_logged_when_it_fails(self, server: EmbeddedPostgres) -> None:
+        assert run(server.app_url, "SHOW log_min_error_statement") == ["panic"]
+
     def test_database_is_utf8_sorted_by_bytes_and_deaf_to_the_network(self, server: EmbeddedPostgres) -> None:
         form = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate FROM pg_database WHERE datname = 'emporium'"
         assert run(server.admin_url, form) == ["UTF8 C"]

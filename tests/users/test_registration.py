@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 from tests.users.conftest import Look
 from tests.users.users_app import PASSWORD, UsersApp, assert_problem
 
@@ -42,6 +43,16 @@ class TestRegister:
         assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
         assert look("SELECT count(*) FROM users.accounts")[0][0] == 1
         assert look("SELECT count(*) FROM kernel.principals")[0][0] == 1
+
+    def test_a_taken_address_is_no_error_of_the_database(self, users: UsersApp) -> None:
+        """Whose log would then hold the statement, with the address and the hash of the password."""
+        users.post("/users", json=ADA)
+        errors: list[BaseException] = []
+        event.listen(users.engines.writer, "handle_error", lambda context: errors.append(context.original_exception))
+
+        assert_problem(users.post("/users", json=ADA), 409, "email-taken")
+
+        assert errors == []
 
     def test_letters_beyond_ascii_are_compared_without_case_too(self, users: UsersApp) -> None:
         users.post("/users", json={**ADA, "email": "ÉVA@example.com"})
