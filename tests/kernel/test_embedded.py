@@ -205,6 +205,24 @@ class TestTraces:
                 assert run(first.app_url, "SELECT 1") == [1]
         assert not is_running(data_dir)
 
+    def test_killed_server_is_revived_for_its_users(self, data_dir: Path) -> None:
+        with embedded(data_dir) as server:
+            assert not server.revive()
+            os.kill(pid := postmaster(data_dir), signal.SIGKILL)
+            assert has_ended(pid)
+            assert server.revive()
+            assert run(server.app_url, "SELECT 1") == [1]
+        assert not server.revive()
+        assert not is_running(data_dir)
+
+    def test_deleted_data_is_not_made_anew_under_its_users(self, tmp_path: Path) -> None:
+        with embedded(tmp_path / "data") as server:
+            pid = postmaster(tmp_path / "data")
+            shutil.rmtree(next((tmp_path / "data").glob("postgres-*/")))
+            os.kill(pid, signal.SIGKILL)
+            assert has_ended(pid)
+            assert not server.revive()
+
     def test_long_log_is_cut_at_the_next_start(self, data_dir: Path) -> None:
         log = data_dir / "postgres.log"
         with log.open("ab") as file:
