@@ -89,7 +89,9 @@ class _Price:
         return core_schema.no_info_plain_validator_function(_as_price, serialization=core_schema.to_string_ser_schema())
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^{_PRICE.pattern}$", "examples": ["19.99"]}
+        text = {"type": "string", "pattern": f"^{_PRICE.pattern}$"}
+        number = {"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "description": "At most two decimals."}
+        return {"anyOf": [text, number], "examples": ["19.99"]}
 
 
 def _as_price(value: object) -> Decimal:
