@@ -110,11 +110,15 @@ class Databases:
                 connection.exec_driver_sql(statement)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """The controller makes the run's directory; its workers inherit it."""
     if not hasattr(config, "workerinput"):
         _sweep()
-        os.environ[_DIRECTORY] = tempfile.mkdtemp(prefix=f"{_PATTERN}{os.getpid()}-")
+        directory = tempfile.mkdtemp(prefix=f"{_PATTERN}{os.getpid()}-")
+        os.environ[_DIRECTORY] = directory
+        # As root, each new run of pytest shuts the default one to other accounts, and servers of a running one live there.
+        config.option.basetemp = config.option.basetemp or str(Path(directory) / "tmp")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

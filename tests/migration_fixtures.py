@@ -111,6 +111,11 @@ class Alembic:
     def heads(self) -> set[str]:
         return set(ScriptDirectory.from_config(config(self.target)).get_heads())
 
+    def revisions(self, branch: str) -> list[str]:
+        """All revisions of a branch, the first one first."""
+        script = ScriptDirectory.from_config(config(self.target))
+        return [known.revision for known in script.iterate_revisions(f"{branch}@head", "base")][::-1]
+
     def reached(self) -> set[str]:
         return {version for (version,) in self.sql("SELECT version_num FROM kernel.alembic_version")}
 

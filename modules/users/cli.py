@@ -10,9 +10,9 @@ from typing import Annotated, Final
 import typer
 
 from kernel.module import ServiceGetter
-from kernel.pure.errors import DomainError
+from kernel.pure.errors import DomainError, Invalid
 from kernel.pure.principal import ADMIN
-from kernel.settings import Settings
+from kernel.settings import Settings, SettingsError
 from users.service import DatabaseUsersService, UserFilter
 
 FIRST_ADMIN: Final = "admin@example.com"
@@ -49,13 +49,17 @@ def build_cli(get_service: ServiceGetter) -> typer.Typer:
 def bootstrap(service: DatabaseUsersService, settings: Settings) -> Sequence[str]:
     """The first admin, with a generated password unless one is set; the lines to print. Idempotent.
 
-    A shop that has an admin gets no other one, unless an address is set. Errors: Invalid, NotAnAdmin.
+    A shop that has an admin gets no other one, unless an address is set. Errors: SettingsError, NotAnAdmin.
     """
     if settings.admin_email is None and service.list_users(where=UserFilter(role=ADMIN), after_id=0, limit=1):
         return []
     email = settings.admin_email or FIRST_ADMIN
     password = None if settings.admin_password is None else settings.admin_password.get_secret_value()
-    generated = service.ensure_admin(email=email, password=password)
+    try:
+        generated = service.ensure_admin(email=email, password=password)
+    except Invalid as error:
+        variable = "EMPORIUM_ADMIN_PASSWORD" if error.pointer == "/password" else "EMPORIUM_ADMIN_EMAIL"
+        raise SettingsError([f"{variable} will not do: {error.message}"]) from None
     if generated is None:
         return []
     return [f"Admin {email} has the password {generated} (shown this once)."]

@@ -132,3 +132,5 @@ def _add(
         response_model=None,
         responses={**answered, **responses},
     )
+    # Some probes ask for the status alone.
+    app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, response_model=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -13,7 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from app.revisions import Revisions, current_revisions
 from app.signals import already_ending, handling
-from kernel.database.embedded import EmbeddedPostgres
+from kernel.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from kernel.database.engines import Engines
 from kernel.database.errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from kernel.database.pooler import goes_through_pooler
@@ -26,6 +27,9 @@ _SPARE: Final = 4
 """For migrations, a person with psql, a probe."""
 _DISPATCHER: Final = 3
 """Of a worker's dispatcher: one to write, one to read, one to listen."""
+_LOOK_SECONDS: Final = 1.0
+_LATER_SECONDS: Final = 10.0
+"""Before the next attempt to start a server that did not start."""
 
 log = logging.getLogger("emporium")
 
@@ -43,11 +47,37 @@ def database_of(settings: Settings) -> Iterator[Settings]:
     server.start()
     urls = {"database_url": server.app_url, "migration_url": server.migration_url, "direct_url": server.app_url}
     try:
-        yield settings.model_copy(update=urls)
+        with _watched(server):
+            yield settings.model_copy(update=urls)
     finally:
         # An impatient second Ctrl-C must not leave the server behind.
         with handling(already_ending):
             server.stop()
+
+
+@contextmanager
+def _watched(server: EmbeddedPostgres) -> Iterator[None]:
+    """In this block a server that dies (killed, out of memory) is started again, as a service manager would do elsewhere."""
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(server, over), name="embedded-postgres", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()
+
+
+def _watch(server: EmbeddedPostgres, over: threading.Event) -> None:
+    pause = _LOOK_SECONDS
+    while not over.wait(pause):
+        try:
+            if server.revive():
+                log.warning("The embedded PostgreSQL had died; it runs again.")
+            pause = _LOOK_SECONDS
+        except EmbeddedPostgresError as error:
+            log.error("The embedded PostgreSQL has died: %s", error)
+            pause = _LATER_SECONDS
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

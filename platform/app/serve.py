@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from app.protocol import ShopProtocol
 from app.signals import handling
 from app.sockets import listen, spread
 from app.workers import Workers
@@ -32,7 +33,7 @@ def serve_here(
     listen(bound)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=ShopProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

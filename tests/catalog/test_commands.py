@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.catalog.factories import Shelf, ignore
-from tests.flows._shops import EMPORIUM, environment, until
+from tests.flows._shops import EMPORIUM, environment, heeding_signals, until
 
 from catalog.service import ProductLine
 
@@ -137,13 +137,14 @@ def test_ctrl_c_in_the_middle_stores_nothing_and_leaves_no_import_behind(
     database_environment: dict[str, str], tmp_path: Path, shelf: Shelf, run: Run
 ) -> None:
     source = generated(tmp_path / "products.csv", 60_000)
-    process = subprocess.Popen(
-        [EMPORIUM, "catalog", "import", source],
-        env=environment(**database_environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with heeding_signals():
+        process = subprocess.Popen(
+            [EMPORIUM, "catalog", "import", source],
+            env=environment(**database_environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     until(lambda: shelf.query(IMPORTING), "the import began")
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)

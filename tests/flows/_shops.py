@@ -57,7 +57,7 @@ class Shop:
     @classmethod
     def start(cls, *arguments: str, log: Path, variables: Mapping[str, str], command: list[str] | None = None) -> Shop:
         port = free_port()
-        with log.open("wb") as output, _heeding_signals():
+        with log.open("wb") as output, heeding_signals():
             process = subprocess.Popen(
                 [*(command or [str(EMPORIUM)]), *arguments],
                 env=environment(PORT=str(port), **variables),
@@ -111,7 +111,7 @@ class Shop:
 
 
 @contextmanager
-def _heeding_signals() -> Iterator[None]:
+def heeding_signals() -> Iterator[None]:
     """A run in the background (`make test &`, nohup) ignores them, and what it starts would inherit that."""
     ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
     for number in ignored:
@@ -126,7 +126,8 @@ def _heeding_signals() -> Iterator[None]:
 def server_of(data: Path) -> int | None:
     """The process id of the embedded PostgreSQL that serves this directory."""
     for lock in data.glob("postgres-*/postmaster.pid"):
-        pid = int(lock.read_text(encoding="utf-8").split()[0])
-        if psutil.pid_exists(pid):
+        # Empty for a moment, when it has just been made.
+        pid = int((lock.read_text(encoding="utf-8").split() or ["0"])[0])
+        if pid and psutil.pid_exists(pid):
             return pid
     return None

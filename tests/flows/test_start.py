@@ -185,6 +185,18 @@ class TestRun:
 
         assert again.get("/api/v1/products")[0] == 200
 
+    def test_a_server_that_is_killed_runs_again_by_itself(self, start: Start, data: Path) -> None:
+        shop = start("run", EMPORIUM_DATA_DIR=str(data)).opened()
+        killed = psutil.Process(server_of(data))
+
+        killed.kill()
+        until(lambda: not killed.is_running(), "the server is dead")
+        until(lambda: "The embedded PostgreSQL had died; it runs again." in shop.said, "told")
+
+        assert shop.opened().get("/api/v1/products")[0] == 200
+        assert shop.end() == 0
+        assert server_of(data) is None
+
 
 class TestRefusals:
     def test_a_taken_port_is_told_before_anything_starts(self, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from itertools import combinations
 from typing import Any, Final
 from uuid import UUID
 
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
     JSON,
@@ -31,8 +30,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, SAWarning
 from tests.migration_fixtures import Alembic
-
-from app.migrations import config
 
 ROWS: Final = 3
 SAMPLES: Final[Mapping[str, dict[str, Any]]] = {}
@@ -80,18 +77,15 @@ class Rehearsal:
 def rehearse(alembic: Alembic, branches: Sequence[str]) -> Rehearsal:
     """Try every revision of these branches, in their order, while the others of them are at their newest ones."""
     found = Rehearsal()
-    script = ScriptDirectory.from_config(config(alembic.target))
     engine = create_engine(alembic.target.creator or alembic.target.url, poolclass=NullPool)
     schemas = alembic.branches()
     for branch in branches:
         alembic.run("upgrade", f"{branch}@head")
     for branch in branches:
         alembic.run("downgrade", f"{branch}@base")
-        for revision in reversed(list(script.iterate_revisions(f"{branch}@head", "base"))):
-            found.complaints += [
-                f"{branch} {revision.revision}: {complaint}"
-                for complaint in _try(alembic, engine, schemas, branch, revision.revision, found)
-            ]
+        for revision in alembic.revisions(branch):
+            complaints = _try(alembic, engine, schemas, branch, revision, found)
+            found.complaints += [f"{branch} {revision}: {complaint}" for complaint in complaints]
     return found
 
 

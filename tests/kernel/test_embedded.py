@@ -205,6 +205,24 @@ class TestTraces:
                 assert run(first.app_url, "SELECT 1") == [1]
         assert not is_running(data_dir)
 
+    def test_killed_server_is_revived_for_its_users(self, data_dir: Path) -> None:
+        with embedded(data_dir) as server:
+            assert not server.revive()
+            os.kill(pid := postmaster(data_dir), signal.SIGKILL)
+            assert has_ended(pid)
+            assert server.revive()
+            assert run(server.app_url, "SELECT 1") == [1]
+        assert not server.revive()
+        assert not is_running(data_dir)
+
+    def test_deleted_data_is_not_made_anew_under_its_users(self, tmp_path: Path) -> None:
+        with embedded(tmp_path / "data") as server:
+            pid = postmaster(tmp_path / "data")
+            shutil.rmtree(next((tmp_path / "data").glob("postgres-*/")))
+            os.kill(pid, signal.SIGKILL)
+            assert has_ended(pid)
+            assert not server.revive()
+
     def test_long_log_is_cut_at_the_next_start(self, data_dir: Path) -> None:
         log = data_dir / "postgres.log"
         with log.open("ab") as file:
@@ -269,6 +287,9 @@ class TestLogins:
             assert run(server.app_url, f"SHOW {name}") == [value]
         assert run(server.app_url, "SHOW idle_in_transaction_session_timeout") == ["10s"]
         assert run(server.migration_url, "SHOW statement_timeout") == ["0"]
+
+    def test_what_the_application_stores_is_not_logged_when_it_fails(self, server: EmbeddedPostgres) -> None:
+        assert run(server.app_url, "SHOW log_min_error_statement") == ["panic"]
 
     def test_database_is_utf8_sorted_by_bytes_and_deaf_to_the_network(self, server: EmbeddedPostgres) -> None:
         form = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate FROM pg_database WHERE datname = 'emporium'"

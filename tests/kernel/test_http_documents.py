@@ -12,6 +12,7 @@ from tests.kernel.http_stall import Ware, WareBody, build_router, make_ware
 
 from kernel.http.access import SIGNED_IN
 from kernel.http.documents import Described
+from kernel.http.fields import Identifier
 from kernel.http.routes import Router
 from kernel.pure.errors import DomainError
 from kernel.pure.values import Page
@@ -39,7 +40,7 @@ def test_operation_ids_are_module_verb_noun(document: dict[str, Any]) -> None:
 def test_every_error_answer_is_the_one_problem(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         for status, response in operation["responses"].items():
-            if not status.startswith("2"):
+            if not status.startswith(("2", "3")):
                 content = response["content"]
                 assert list(content) == ["application/problem+json"], (name, status)
                 assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
@@ -54,8 +55,37 @@ def test_an_operation_names_the_problems_to_expect(document: dict[str, Any]) -> 
     example = create["responses"]["409"]["content"]["application/problem+json"]["examples"]["sold-out"]["value"]
     assert example["type"] == "urn:emporium:problem:sold-out"
     read = document["paths"]["/api/v1/wares/{ware_id}"]["get"]
-    assert set(read["responses"]) == {"200", "400", "404", "default"}
+    assert set(read["responses"]) == {"200", "304", "400", "404", "default"}
     assert "ware-not-found" in read["responses"]["404"]["content"]["application/problem+json"]["examples"]
+
+
+def test_a_guarded_change_names_the_refusal_of_another_version(document: dict[str, Any]) -> None:
+    change = document["paths"]["/api/v1/wares/{ware_id}"]["patch"]["responses"]
+    assert {"412", "413", "415", "422"} <= set(change)
+
+
+def test_a_post_without_a_body_names_no_problems_of_bodies() -> None:
+    router = Router(module="stall", prefix="/api/v1/wares")
+
+    @router.post("/{ware_id}/hide", allow=SIGNED_IN)
+    def hide_ware(ware_id: Identifier) -> None:
+        """Off the stall."""
+
+    with open_shop(router) as shop:
+        responses = shop.get("/openapi.json").json()["paths"]["/api/v1/wares/{ware_id}/hide"]["post"]["responses"]
+    assert set(responses) == {"204", "400", "401", "404", "default"}
+
+
+def test_names_of_schemas_are_fit_for_classes(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["WarePage"]["title"] == "WarePage"
+    assert not [name for name in schemas if "Annotated" in name]
+
+
+def test_an_id_in_a_path_has_its_bounds(document: dict[str, Any]) -> None:
+    parameter = document["paths"]["/api/v1/wares/{ware_id}"]["get"]["parameters"][0]
+    assert (parameter["schema"]["minimum"], parameter["schema"]["maximum"]) == (1, 2**63 - 1)
+    assert not {"ge", "le"} & set(parameter["schema"])
 
 
 def test_log_in_works_from_the_documentation(document: dict[str, Any]) -> None:

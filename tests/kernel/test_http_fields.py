@@ -116,4 +116,10 @@ def test_schemas_document_the_types() -> None:
     properties = ProductPatch.model_json_schema()["properties"]
     assert properties["name"] == {"title": "Name", "type": "string", "minLength": 1, "maxLength": 200}
     assert properties["quantity"] == {"title": "Quantity", "type": "integer", "minimum": 1, "maximum": 1_000_000}
-    assert PRICE.json_schema() == {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,2})?$", "examples": ["19.99"]}
+    assert PRICE.json_schema() == {
+        "anyOf": [
+            {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,2})?$"},
+            {"type": "number", "minimum": 0, "maximum": 99_999_999.99, "description": "At most two decimals."},
+        ],
+        "examples": ["19.99"],
+    }

@@ -203,6 +203,11 @@ class TestRefusal:
         answer = house.shop.post(f"/api/v1/shows/1/{what}", json={"price": "1"}, headers=headers)
         assert_problem(answer, 400, "idempotency-key-invalid")
 
+    def test_of_two_keys_none_is_chosen(self, house: House) -> None:
+        headers = [("idempotency-key", "a"), ("idempotency-key", "b"), *house.shop.token().items()]
+        answer = house.shop.post("/api/v1/shows/1/tickets", json={"price": "1"}, headers=headers)
+        assert_problem(answer, 400, "idempotency-key-invalid")
+
     @pytest.mark.parametrize("key", ["!", "~" * 255, '"quoted"', "';DROP/**/TABLE/**/x;--", "%s%(a)s:b"])
     def test_any_visible_ascii_is_a_key(self, house: House, key: str) -> None:
         assert house.sell(headers={"idempotency-key": key}).status_code == 201

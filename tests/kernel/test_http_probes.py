@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -69,6 +70,7 @@ INVALID = {
     "text as body": b'"hello"',
     "null as body": b"null",
     "number as body": b"1",
+    "fraction as body": b"1.5",
     "empty object": b"{}",
     "empty body": b"",
     "10,000 bad lines": body(labels="[" + ",".join(["1"] * 10_000) + "]"),
@@ -131,6 +133,13 @@ def test_a_body_that_is_no_proper_json_is_400(shop: Shop, probe: bytes) -> None:
     assert_problem(shop.post_bytes("/api/v1/wares/anything", probe), 400)
 
 
+@pytest.mark.parametrize("probe", [b"1.5", b"1", b"null", b"[]", b'""'])
+def test_what_is_no_object_is_no_empty_one(shop: Shop, probe: bytes) -> None:
+    """Where nothing is required, a fraction passed as an object without members."""
+    headers = {"content-type": "application/json"}
+    assert_problem(shop.request("PATCH", "/api/v1/wares/1", content=probe, headers=headers), 422, "invalid")
+
+
 @pytest.mark.parametrize("segment", NO_IDS)
 def test_an_id_that_cannot_be_one_is_404(shop: Shop, segment: str) -> None:
     assert_problem(shop.get(f"/api/v1/wares/{segment}"), 404, "not-found")
@@ -145,6 +154,12 @@ def test_unknown_parameters_are_named_with_those_that_are_known(shop: Shop) -> N
     problem = assert_problem(shop.get("/api/v1/wares?colour=red&limit=3"), 400, "unknown-parameter")
     assert problem["unknown"] == ["colour"]
     assert problem["allowed"] == ["cursor", "kind", "limit", "min_price", "q", "sort"]
+
+
+def test_very_many_parameters_are_refused_in_no_time(shop: Shop) -> None:
+    began = time.perf_counter()
+    assert_problem(shop.get("/api/v1/wares?" + "&".join(["q=a"] * 15_000)), 400, "repeated-parameter")
+    assert time.perf_counter() - began < 0.5
 
 
 def test_a_list_parameter_may_be_repeated(shop: Shop) -> None:
@@ -162,6 +177,17 @@ def test_a_body_of_another_type_is_415(shop: Shop, content_type: str | None) -> 
     headers = {} if content_type is None else {"content-type": content_type}
     answer = shop.post("/api/v1/wares/anything", content=body(), headers=headers)
     assert_problem(answer, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP, identity", "x"])
+@pytest.mark.parametrize(
+    ("path", "media_type"), [("anything", "application/json"), ("form", "application/x-www-form-urlencoded")]
+)
+def test_a_compressed_body_is_415(shop: Shop, encoding: str, path: str, media_type: str) -> None:
+    headers = {"content-type": media_type, "content-encoding": encoding}
+    answer = shop.post(f"/api/v1/wares/{path}", content=body(), headers=headers)
+    assert_problem(answer, 415, "unsupported-content-encoding")
+    assert answer.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize(

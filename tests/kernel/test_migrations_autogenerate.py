@@ -158,6 +158,9 @@ def test_a_login_that_may_not_make_a_scratch_database_is_told_what_to_do(fresh_d
     ("arguments", "sentence"),
     [
         (("upgrade", "head"), "`head` does not say which branch: type `emporium db upgrade <branch>@head` with one of kernel"),
+        (("upgrade", ""), "`` names no revision: type `catalog@head`"),
+        (("upgrade", "catalog@"), "`catalog@` names no revision"),
+        (("downgrade", "@"), "`@` names no revision"),
         (("upgrade", "+1"), "`+1` does not say which branch: type `emporium db upgrade <branch>@+1` with one of kernel"),
         (("downgrade", "-1"), "`-1` does not say which branch: type `emporium db downgrade <branch>@-1` with one of kernel"),
         (("downgrade", "kernel"), "`kernel` does not say how far: type `emporium db downgrade kernel@-1` or `kernel@base`"),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 from tests.database_fixtures import Clone
 from tests.kernel.populated import ROWS, fill, rehearse
 from tests.migration_fixtures import Alembic, Installed, Step
-
-from app.migrations import config
 
 Install = Callable[..., Installed]
 
@@ -24,9 +21,8 @@ THINGS = sql("CREATE TABLE {name}.things (id bigint PRIMARY KEY, word text, numb
 
 def test_every_revision_goes_up_down_and_up_again_on_populated_tables(alembic: Alembic) -> None:
     rehearsal = rehearse(alembic, alembic.branches())
-    known = ScriptDirectory.from_config(config(alembic.target)).walk_revisions()
     assert rehearsal.complaints == []
-    assert set(rehearsal.tried) == {script.revision for script in known}
+    assert list(rehearsal.tried) == [revision for branch in alembic.branches() for revision in alembic.revisions(branch)]
     # All that the other branches have is populated, too.
     assert min(rehearsal.tried.values()) >= 7
 

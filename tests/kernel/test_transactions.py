@@ -195,3 +195,11 @@ def test_an_idle_handle_holds_no_connection(engines: Engines, outer: Database, i
     assert sqlstate(error.value) == "22012"
     assert engines.writer.pool.checkedout() == 0  # type: ignore[attr-defined]  # a QueuePool
     assert engines.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_the_text_of_a_database_error_holds_no_values(outer: Database) -> None:
+    """Such a text is logged."""
+    with pytest.raises(DBAPIError) as raised, outer.read() as connection:
+        connection.execute(text("SELECT CAST(:secret AS text), 1 / 0"), {"secret": "correct horse"})
+    assert "division by zero" in str(raised.value)
+    assert "correct horse" not in str(raised.value)

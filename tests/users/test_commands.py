@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -77,6 +78,17 @@ class TestFirstAdmin:
         password = line.split("password ")[1].split()[0]
         assert users.token_request(FIRST_ADMIN, password).status_code == 200
         assert bootstrap(users.service, settings()) == []
+
+    @pytest.mark.parametrize(
+        ("chosen", "variable"),
+        [
+            ({"admin_password": SecretStr("short")}, "EMPORIUM_ADMIN_PASSWORD"),
+            ({"admin_email": "boss@shop.invalid"}, "EMPORIUM_ADMIN_EMAIL"),
+        ],
+    )
+    def test_what_will_not_do_is_told_by_its_variable(self, users: UsersApp, chosen: dict[str, Any], variable: str) -> None:
+        with pytest.raises(SettingsError, match=f"^{variable} will not do: "):
+            bootstrap(users.service, settings(**chosen))
 
     def test_a_shop_with_an_admin_gets_no_other_one(self, users: UsersApp) -> None:
         users.register(email="boss@example.com", roles=["admin"])

@@ -39,8 +39,13 @@ _READ_CREDENTIALS: Final = select(Account.id, Account.email, Account.password_ha
 _READ_CREDENTIALS_BY_EMAIL: Final = _READ_CREDENTIALS.where(_SAME_EMAIL)
 _READ_CREDENTIALS_BY_ID: Final = _READ_CREDENTIALS.where(Account.id == bindparam("user_id"))
 
+# An address that is taken is no error of the database, which would log the statement with what it would have stored.
 _CREATE: Final = text(
-    "INSERT INTO users.accounts (email, password_hash, full_name) VALUES (:email, :password_hash, :full_name) RETURNING id"
+    """
+    INSERT INTO users.accounts (email, password_hash, full_name) VALUES (:email, :password_hash, :full_name)
+    ON CONFLICT (lower(email)) WHERE closed_at IS NULL DO NOTHING
+    RETURNING id
+    """
 )
 
 _LOCK: Final = text("SELECT id FROM users.accounts WHERE id = :user_id AND closed_at IS NULL FOR NO KEY UPDATE")
@@ -132,9 +137,10 @@ def read_credentials(connection: Connection, user_id: int) -> AnyRow | None:
     return connection.execute(_READ_CREDENTIALS_BY_ID, {"user_id": user_id}).one_or_none()
 
 
-def create_account(session: Session, *, email: str, password_hash: str, full_name: str | None) -> int:
+def create_account(session: Session, *, email: str, password_hash: str, full_name: str | None) -> int | None:
+    """The new account's id; None when the address is taken."""
     values = {"email": email, "password_hash": password_hash, "full_name": full_name}
-    user_id: int = session.execute(_CREATE, values).scalar_one()
+    user_id: int | None = session.execute(_CREATE, values).scalar_one_or_none()
     return user_id
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
-from kernel.database.errors import constraint
 from kernel.pure.errors import Conflict
 from kernel.pure.principal import Principal
 from users.crud import accounts as crud
@@ -37,17 +34,14 @@ class AccountUseCases(UseCases):
         address = normalised(email)
         require_acceptable(password, email=address, pointer="/password")
         password_hash = self._passwords.hash(password)
-        try:
-            with self._database.transaction() as session:
-                user_id = crud.create_account(session, email=address, password_hash=password_hash, full_name=full_name)
-                for role in roles:
-                    roles_crud.grant_role(session, user_id, role)
-                self._principals.open(user_id=user_id)
-                return require_user(crud.read_user(session, user_id), user_id)
-        except IntegrityError as error:
-            if constraint(error) == "uq_accounts_email":
-                raise EmailTaken("There is an account with this e-mail address.", pointer="/email") from error
-            raise
+        with self._database.transaction() as session:
+            user_id = crud.create_account(session, email=address, password_hash=password_hash, full_name=full_name)
+            if user_id is None:
+                raise EmailTaken("There is an account with this e-mail address.", pointer="/email")
+            for role in roles:
+                roles_crud.grant_role(session, user_id, role)
+            self._principals.open(user_id=user_id)
+            return require_user(crud.read_user(session, user_id), user_id)
 
     def get(self, *, user_id: int) -> User:
         with self._database.read() as connection:

@@ -82,6 +82,8 @@ def _branch(name: str) -> Branch:
 def _destination(verb: str, wanted: str) -> str:
     """`catalog` means `catalog@head` going up. What could mean any branch is refused."""
     names = [branch.name for branch in branches()]
+    if not wanted.partition("@")[2 if "@" in wanted else 0]:
+        raise CommandError(f"`{wanted}` names no revision: type `catalog@head`, for example.")
     if wanted in names:
         if verb == "upgrade":
             return f"{wanted}@head"

@@ -60,6 +60,8 @@ def _engine(url: URL, *, threads: int, isolation_level: str) -> Engine:
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         pool_use_lifo=True,
         use_native_hstore=False,
+        # Errors are logged, and values are addresses, hashes of passwords, whole answers.
+        hide_parameters=True,
         connect_args={
             "connection_factory": OwnedConnection,
             "cursor_factory": OwnedCursor,

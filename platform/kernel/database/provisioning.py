@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from kernel.database.embedded.provision import TIMEOUTS, hardening
+from kernel.database.embedded.provision import LOGIN_SETTINGS, hardening
 from kernel.database.roles import RoleNames, role_states
 from kernel.database.tables import SCHEMA as KERNEL
 
@@ -59,8 +59,8 @@ class Plan:
     def all(self) -> list[Step]:
         """Everything, in the order in which one stands on the other."""
         if self.names is None:
-            return [*self.timeouts(), *self.schemas()]
-        return [*self.restrictions(), *self.timeouts(), *self.roles(), *self.schemas()]
+            return [*self.login_settings(), *self.schemas()]
+        return [*self.restrictions(), *self.login_settings(), *self.roles(), *self.schemas()]
 
     def owners(self) -> dict[str, str]:
         """Branch -> the role that runs its revisions; empty without roles."""
@@ -99,8 +99,8 @@ class Plan:
         statements = hardening(database=self.database, migrator=self.migrator)
         return [Step(sql=statement, done=done, optional=True) for statement in statements]
 
-    def timeouts(self) -> list[Step]:
-        """For how long the application's login may wait; what is set for it already stays."""
+    def login_settings(self) -> list[Step]:
+        """For how long the application's login may wait, and what of it is logged; what is set for it already stays."""
         return [
             Step(
                 sql=f"ALTER ROLE {identifier(self.application)} IN DATABASE {identifier(self.database)} SET {name} = '{value}'",
@@ -110,7 +110,7 @@ class Plan:
                 f" AND starts_with(entry.value, '{name}='))",
                 optional=True,
             )
-            for name, value in TIMEOUTS.items()
+            for name, value in LOGIN_SETTINGS.items()
         ]
 
     def _roles_of(self, branch: str) -> list[Step]:

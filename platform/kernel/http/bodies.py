@@ -131,3 +131,14 @@ def require_form(content_type: str | None) -> None:
             "The body has to be a form: send Content-Type: application/x-www-form-urlencoded.",
             headers={"accept": "application/x-www-form-urlencoded"},
         )
+
+
+def require_plain(content_encoding: str | None) -> None:
+    """Errors: Refusal (415) for a compressed body (RFC 9110, section 8.4)."""
+    if content_encoding is not None and content_encoding.strip().lower() not in ("", "identity"):
+        raise Refusal(
+            415,
+            "unsupported-content-encoding",
+            "The body has to be sent as it is: without a Content-Encoding.",
+            headers={"accept-encoding": "identity"},
+        )

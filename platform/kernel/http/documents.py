@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +19,7 @@ from kernel.http.access import SCHEME, SECURITY_SCHEME
 from kernel.http.problems import MEDIA_TYPE, TYPE_PREFIX, status_of
 from kernel.pure.errors import DomainError
 
+_PAGE_NAME: Final = re.compile(r"Page_Annotated_(\w+?)__Described__")
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -125,13 +128,22 @@ def phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
+def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
+    """`OrderPage` for `Page_Annotated_Order__Described__`: generated clients make classes of these names."""
+    named: dict[str, Any] = json.loads(_PAGE_NAME.sub(r"\1Page", json.dumps(document)))
+    for name, schema in named.get("components", {}).get("schemas", {}).items():
+        if name.endswith("Page") and schema.get("title") == "Page":
+            schema["title"] = name
+    return named
+
+
 def install(app: FastAPI) -> None:
     """Add to this application's OpenAPI document what all operations share: the problem schema and the log-in."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
+            document = _with_plain_names(generate())
             components = document.setdefault("components", {})
             components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
             components.setdefault("securitySchemes", {})[SCHEME] = SECURITY_SCHEME

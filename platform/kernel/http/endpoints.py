@@ -32,6 +32,10 @@ class EndpointShape:
     optional_caller: bool
     response: str | None
 
+    @property
+    def takes_body(self) -> bool:
+        return any(_is_body(parameter.annotation) for parameter in self.signature.parameters.values())
+
     def body_kind(self, body_field: Any) -> str | None:
         if body_field is None:
             return None
@@ -101,6 +105,14 @@ def _injected(parameter: inspect.Parameter) -> Iterator[object]:
         yield value
         if isinstance(value, params.Depends):
             yield value.dependency
+
+
+def _is_body(annotation: Any) -> bool:
+    """As the framework decides: a model is one unless it is marked as something else."""
+    marks = annotation.__metadata__ if get_origin(annotation) is Annotated else ()
+    if any(isinstance(mark, params.Body) for mark in marks):
+        return True
+    return not marks and isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _is_wiring_marker(value: object) -> bool:

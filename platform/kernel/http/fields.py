@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from kernel.pure.values import CENT, MAX_ID, MAX_PRICE, MAX_QUANTITY
 
@@ -25,6 +25,14 @@ class Body(BaseModel):
     """Base of request bodies: unknown members are refused, values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_numbers(cls, value: object) -> object:
+        # The framework lets bodies be read from the attributes of objects, and a Decimal (`1.5` in our JSON) is one.
+        if isinstance(value, Decimal):
+            raise PydanticKnownError("model_attributes_type")
+        return value
 
 
 def absent() -> Any:
@@ -81,7 +89,9 @@ class _Price:
         return core_schema.no_info_plain_validator_function(_as_price, serialization=core_schema.to_string_ser_schema())
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^{_PRICE.pattern}$", "examples": ["19.99"]}
+        text = {"type": "string", "pattern": f"^{_PRICE.pattern}$"}
+        number = {"type": "number", "minimum": 0, "maximum": float(MAX_PRICE), "description": "At most two decimals."}
+        return {"anyOf": [text, number], "examples": ["19.99"]}
 
 
 def _as_price(value: object) -> Decimal:
@@ -122,5 +132,5 @@ def _path_id(value: object) -> object:
     return value
 
 
-Identifier = Annotated[int, BeforeValidator(_path_id), Field(ge=1, le=MAX_ID)]
+Identifier = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(_path_id)]
 """An id in a path: anything that cannot be one is simply not there (404)."""

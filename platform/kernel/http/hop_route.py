@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from kernel.database.call import authenticated, run_call
 from kernel.database.unit_of_work import Database
 from kernel.http import current
 from kernel.http.access import authenticate
-from kernel.http.bodies import JsonRequest, require_form, require_json
+from kernel.http.bodies import JsonRequest, require_form, require_json, require_plain
 from kernel.http.endpoints import EndpointShape, query_parameters, read_shape, refuse_hops_in_dependencies
 from kernel.http.executor import HopExecutor
 from kernel.http.operations import describe
@@ -105,6 +106,7 @@ class HopRoute(APIRoute):
                 if is_json and not await request.body():
                     return await handle(request)
                 require(request.headers.get("content-type"))
+                require_plain(request.headers.get("content-encoding"))
             return await handle(request)
 
         return examined
@@ -185,7 +187,7 @@ class HopRoute(APIRoute):
 
 def _check_query(request: Request, parameters: dict[str, bool]) -> None:
     """Refuse parameters that the route does not know, or that are given twice but mean one value."""
-    given = [name for name, _ in request.query_params.multi_items()]
+    given = Counter(name for name, _ in request.query_params.multi_items())
     unknown = sorted({name[:100] for name in given if name not in parameters})
     if unknown:
         raise bad_request(
@@ -194,6 +196,6 @@ def _check_query(request: Request, parameters: dict[str, bool]) -> None:
             unknown=unknown[:20],
             allowed=sorted(parameters),
         )
-    twice = sorted({name for name in given if not parameters[name] and given.count(name) > 1})
+    twice = sorted(name for name, times in given.items() if times > 1 and not parameters[name])
     if twice:
         raise bad_request("repeated-parameter", "The query gives a parameter twice.", repeated=twice)

@@ -80,8 +80,8 @@ class IdempotentRoute(HopRoute):
                 "idempotency-key-required",
                 "Send an Idempotency-Key header of your choice, so that repeating this request is safe.",
             )
-        if key is not None and not _KEY.fullmatch(key):
-            raise bad_request("idempotency-key-invalid", "The Idempotency-Key has 1 to 255 visible ASCII characters.")
+        if key is not None and (not _KEY.fullmatch(key) or len(request.headers.getlist("idempotency-key")) > 1):
+            raise bad_request("idempotency-key-invalid", "There is one Idempotency-Key, of 1 to 255 visible ASCII characters.")
         request.scope[_SCOPE_KEY] = key
 
     def attempt(self, values: dict[str, Any]) -> Response:

@@ -25,7 +25,11 @@ def describe(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
         "summary": declared.summary or declared.endpoint.__name__.replace("_", " ").capitalize(),
         "description": _description(declared),
         "response_description": "Done" if shape.returns_nothing else "The answer",
-        "responses": {**problem_responses(_statuses(declared, shape), declared.errors), **declared.responses},
+        "responses": {
+            **({304: {"description": "The copy at hand is current"}} if "if_none_match" in shape.signature.parameters else {}),
+            **problem_responses(_statuses(declared, shape), declared.errors),
+            **declared.responses,
+        },
         "openapi_extra": _extra(declared, shape),
     }
 
@@ -38,8 +42,7 @@ def _description(declared: Declaration) -> str:
 
 def _statuses(declared: Declaration, shape: EndpointShape) -> dict[int, str]:
     statuses: dict[int, str] = {}
-    has_body = declared.method in ("POST", "PUT", "PATCH")
-    if has_body or shape.signature.parameters:
+    if shape.signature.parameters:
         statuses[400] = "The request cannot be read, or its parameters are invalid"
     if declared.allow.signed_in or shape.optional_caller:
         statuses[401] = "The access token is missing or not valid"
@@ -49,7 +52,9 @@ def _statuses(declared: Declaration, shape: EndpointShape) -> dict[int, str]:
         statuses[404] = "Not there, or not for this caller"
     if declared.idempotent is not None:
         statuses[409] = "A request with this Idempotency-Key is being worked on"
-    if has_body:
+    if "if_match" in shape.signature.parameters:
+        statuses[412] = "If-Match names another version"
+    if shape.takes_body:
         statuses |= {413: "The body is too large", 415: "The body is of another media type", 422: "The body is invalid"}
     return statuses
 

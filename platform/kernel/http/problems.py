@@ -139,6 +139,8 @@ def problem_of(error: Exception, scope: Scope) -> Problem:
     """The problem that tells the client of an error. What is our fault is logged here, once, with the request's id."""
     match error:
         case DomainError():
+            if isinstance(error, Unavailable):
+                logger.warning("Request %s could not be served: %s", scope.get(REQUEST_ID), error.message)
             return _domain_problem(error, scope)
         case RequestValidationError():
             return _validation_problem(error.errors())

@@ -62,6 +62,12 @@ class Cluster:
         self.directory = data_dir / f"postgres-{self._major}"
         self.log = data_dir / "postgres.log"
 
+    def is_running(self) -> bool:
+        return self._postmaster() is not None
+
+    def has_data(self) -> bool:
+        return (self.directory / "PG_VERSION").exists()
+
     def ensure_running(self) -> tuple[Postmaster, bool]:
         """The server, and whether it had to be started. One that survived its users is adopted."""
         deadline = time.monotonic() + START_TIMEOUT

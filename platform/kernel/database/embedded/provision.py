@@ -10,7 +10,14 @@ SUPERUSER = "postgres"
 MIGRATOR = "emporium_migrator"
 APPLICATION = "emporium_app"
 DATABASE = "emporium"
-TIMEOUTS = {"lock_timeout": "2s", "statement_timeout": "10s", "idle_in_transaction_session_timeout": "10s"}
+LOGIN_SETTINGS = {
+    "lock_timeout": "2s",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
+    "log_min_error_statement": "panic",
+}
+"""Of the application's login: it waits for seconds only, and its statements, which hold people's addresses and the hashes of
+their passwords, do not end up in the server's log when they fail."""
 
 _LOGINS = {
     MIGRATOR: "LOGIN CREATEROLE NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS",
@@ -69,7 +76,7 @@ def _create(connection: Connection) -> None:
     for login, attributes in _LOGINS.items():
         verb = "ALTER" if login in roles else "CREATE"
         connection.exec_driver_sql(f"{verb} ROLE {login} {attributes}")
-    for name, value in TIMEOUTS.items():
+    for name, value in LOGIN_SETTINGS.items():
         connection.exec_driver_sql(f"ALTER ROLE {APPLICATION} SET {name} = '{value}'")
     if DATABASE not in set(connection.scalars(text("SELECT datname FROM pg_database"))):
         connection.exec_driver_sql(f"CREATE DATABASE {DATABASE} OWNER {MIGRATOR} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")

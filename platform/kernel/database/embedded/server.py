@@ -54,6 +54,15 @@ class EmbeddedPostgres:
                     raise
         atexit.register(self._stop_at_exit)
 
+    def revive(self) -> bool:
+        """Start the server again when it has died while we use it; True when it had. Raises `EmbeddedPostgresError`."""
+        cluster = self._cluster
+        # Data that somebody deleted meanwhile is not made anew: that would be another, empty shop.
+        if cluster is None or cluster.is_running() or not cluster.has_data():
+            return False
+        with explained(self._data_dir), self._users.exclusively():
+            return self._users.joined and cluster.ensure_running()[1]
+
     def stop(self) -> None:
         """Stop using the server; the last user stops it."""
         atexit.unregister(self._stop_at_exit)
