@@ -32,17 +32,25 @@ class Wire:
         self._listener.listen(64)
         self.url = server.set(host="", query={**_without_host(server), "host": self._directory.name})
         self.messages: list[str] = []
+        self.cuts = 0
         self._cut_at: str | None = None
         self._after_forwarding = False
+        self._every = 0
+        self._countdown = 0
         self._lock = threading.Lock()
-        self._answered = threading.Event()
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, at: str, *, after_forwarding: bool) -> None:
         """Break the connection that next sends a statement matching `at` (a pattern), before or after the server has got it."""
-        self._answered.clear()
-        self._cut_at, self._after_forwarding = at, after_forwarding
+        self._cut_at, self._after_forwarding, self._every, self._countdown = at, after_forwarding, 0, 1
+
+    def cut_every(self, number: int, at: str, *, after_forwarding: bool) -> None:
+        """Break a connection at every `number`-th statement that matches, whichever sends it, until `mend`."""
+        self._cut_at, self._after_forwarding, self._every, self._countdown = at, after_forwarding, number, number
+
+    def mend(self) -> None:
+        self._cut_at = None
 
     def close(self) -> None:
         for open_socket in [self._listener, *self._sockets]:
@@ -58,11 +66,12 @@ class Wire:
             server = socket.socket(socket.AF_UNIX)
             server.connect(str(self._server))
             self._sockets += [client, server]
-            mute = threading.Event()
-            threading.Thread(target=self._forward, args=(client, server, mute), daemon=True).start()
-            threading.Thread(target=self._pump, args=(server, client, mute), daemon=True).start()
+            line = _Line(client, server)
+            threading.Thread(target=self._forward, args=(line,), daemon=True).start()
+            threading.Thread(target=line.pump, daemon=True).start()
 
-    def _forward(self, client: socket.socket, server: socket.socket, mute: threading.Event) -> None:
+    def _forward(self, line: _Line) -> None:
+        client, server = line.client, line.server
         with suppress(OSError):
             # The start-up message has no type byte.
             head = _exactly(client, 4)
@@ -74,29 +83,50 @@ class Wire:
                 with self._lock:
                     if head[0] != _TERMINATE:
                         self.messages.append(statement)
-                    hit = self._cut_at is not None and re.search(self._cut_at, statement) is not None
-                    if hit:
-                        self._cut_at = None
+                    hit = self._hits(statement)
                 if hit and not self._after_forwarding:
                     break
                 if hit:
-                    mute.set()
+                    line.mute.set()
                 server.sendall(head + body)
                 if hit:
                     # The answer proves that the server is done; the client never gets it.
-                    self._answered.wait(5)
+                    line.answered.wait(5)
                     break
         _hang_up(client)
         _hang_up(server)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, mute: threading.Event) -> None:
+    def _hits(self, statement: str) -> bool:
+        if self._cut_at is None or re.search(self._cut_at, statement) is None:
+            return False
+        self._countdown -= 1
+        if self._countdown > 0:
+            return False
+        self.cuts += 1
+        self._countdown = self._every
+        if not self._every:
+            self._cut_at = None
+        return True
+
+
+class _Line:
+    """One client's connection through the wire."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client = client
+        self.server = server
+        self.mute = threading.Event()
+        self.answered = threading.Event()
+
+    def pump(self) -> None:
+        """Hand the server's answers on, until the line is muted or somebody hangs up."""
         with suppress(OSError):
-            while data := source.recv(65536):
-                if mute.is_set():
-                    self._answered.set()
+            while data := self.server.recv(65536):
+                if self.mute.is_set():
+                    self.answered.set()
                     return
-                sink.sendall(data)
-        _hang_up(sink)
+                self.client.sendall(data)
+        _hang_up(self.client)
 
 
 @contextmanager
