@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pytest
@@ -17,7 +19,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from app.application import create_app
 from app.container import Parts, build
-from app.modules import ModuleError, installed
+from app.modules import ModuleError, installed, variables
 from app.revisions import Revisions
 from kernel.database.engines import Engines
 from kernel.database.unit_of_work import Database
@@ -27,7 +29,9 @@ from kernel.http.hop_route import HopRoute
 from kernel.http.routes import Router
 from kernel.module import Module
 from kernel.pure.events import Events
-from kernel.settings import Settings
+from kernel.settings import VARIABLES, Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @runtime_checkable
@@ -344,3 +348,10 @@ class TestRevisions:
 
     def test_old_code_stays_ready_while_a_newer_release_has_migrated_already(self) -> None:
         assert self.KNOWN.behind({"c3", "u1"}) == []
+
+
+def test_every_variable_is_in_the_example_file_and_the_example_is_valid(tmp_path: Path) -> None:
+    lines = re.findall(r"^# ([A-Z_]+=.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert {line.split("=")[0] for line in lines} == VARIABLES | variables()
+    (tmp_path / ".env").write_text("\n".join(lines))
+    assert load_settings(env_file=tmp_path / ".env", environ={}, known=variables()).database_url is not None
