@@ -20,6 +20,9 @@ STATE = HOME / "state.json"
 REPORT = HOME / "report.md"
 SALES = ROOT.parent / "shared/data/online-retail/2010-12.csv.gz"
 NO_TESTS = 5  # how pytest ends when no test bears the mark
+FULL_SIZE = "prove and not chromium and not pgbouncer"
+LONG = {"races": "tests/flows/test_races.py", "outages": "tests/flows/test_outages.py"}
+"""Files whose full size takes minutes: steps of their own, so that what passed need not run again after another's failure."""
 
 Command = tuple[list[str], dict[str, str]]
 
@@ -65,7 +68,9 @@ class Progress:
 
 def steps(workers: str, sales: Path) -> Iterator[Step]:
     yield Step("every check of `make test`", [([sys.executable, "tests/checks.py", "--workers", workers], {})])
-    yield Step("tests at full size", [_pytest("prove and not chromium and not pgbouncer")])
+    for name, file in LONG.items():
+        yield Step(f"{name} at full size", [_pytest(FULL_SIZE, file)])
+    yield Step("other tests at full size", [_pytest(FULL_SIZE, *(f"--ignore={file}" for file in LONG.values()))])
     yield Step("pages in Chromium", [_pytest("chromium")], _first_missing("chromium", "chromedriver"))
     yield Step("behind PgBouncer", [_pytest("pgbouncer")], _first_missing("pgbouncer"))
     for version in ("3.12", "3.13"):
@@ -79,8 +84,8 @@ def steps(workers: str, sales: Path) -> Iterator[Step]:
     yield Step("replay of a month of real sales", [(replay, {})], None if sales.exists() else f"file {sales}")
 
 
-def _pytest(marks: str) -> Command:
-    return [sys.executable, "-m", "pytest", "-m", marks], {}
+def _pytest(marks: str, *arguments: str) -> Command:
+    return [sys.executable, "-m", "pytest", "-m", marks, *arguments], {}
 
 
 def main() -> int:
