@@ -21,7 +21,7 @@ import pytest
 from alembic import command
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
 from tests.database_fixtures import Clone
-from tests.flows._books import check_all, unsettled
+from tests.flows._books import check_all, check_money, check_stock, unsettled
 from tests.flows._buyers import SECRET, Answer, Buyers, Line, Request, furnish
 from tests.flows._shops import Shop, server_of, until
 from tests.wire import wire
@@ -201,7 +201,7 @@ class TestLostAnswers:
 class TestStop:
     @pytest.mark.parametrize(
         ("times", "workers"),
-        [(1, 2), pytest.param(12, 1, marks=pytest.mark.prove), pytest.param(12, 2, marks=pytest.mark.prove)],
+        [(1, 2), pytest.param(8, 1, marks=pytest.mark.prove), pytest.param(6, 2, marks=pytest.mark.prove)],
     )
     def test_sigterm_under_load_lets_every_request_that_began_have_its_answer(
         self, site: Site, times: int, workers: int
@@ -261,9 +261,10 @@ class TestStop:
         assert [answer.status for answer in answers] == [201] * PAYERS
         paid = "SELECT count(*) FROM ordering.orders WHERE status = 'paid'"
         assert site.query(paid) == [(PAYERS + 1,)]
-        again = site.open()
-        site.settled_by_itself()
-        assert again.end(signal.SIGTERM) == 0
+        # Events may wait for the next shop to deliver them.
+        assert {what for what, _ in unsettled(site.query)} <= {"event", "delivery"}
+        check_stock(site.query)
+        check_money(site.query, site.sandbox)
 
     @contextmanager
     def slow_provider(self, site: Site) -> Iterator[None]:
