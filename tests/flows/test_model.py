@@ -1,6 +1,6 @@
 """Whatever is done in whatever order, the shop agrees with a small model of it: stock, totals, states, and the money.
 
-`make test` runs 12 stories of 25 steps, always the same ones; `make prove` 100 of 50. More, and other ones each time:
+`make test` runs 20 stories of 25 steps, always the same ones; `make prove` 100 of 50. More, and other ones each time:
 
     EMPORIUM_MODEL_RUNS=5000 python -m pytest -m prove tests/flows/test_model.py
 
@@ -182,8 +182,10 @@ class Shopping(RuleBasedStateMachine):
         amount = None if cents is None else Decimal(cents).scaleb(-2)
         self._refund(order, {} if amount is None else {"amount": f"{amount:.2f}"}, amount, ())
 
-    @rule(order=orders, number=st.integers(0, 2), quantity=st.integers(1, 4), restock=st.booleans())
+    @rule(order=orders, number=st.integers(0, 2), quantity=st.integers(1, 2), restock=st.booleans())
     def refund_goods(self, order: Order, number: int, quantity: int, restock: bool) -> None:
+        # Rather one that was paid: the others are all refused alike.
+        order = next((paid for paid in (order, *reversed(self.model.orders)) if paid.captured), order)
         product = list(order.lines)[number % len(order.lines)]
         item = {"product_id": product.id, "quantity": quantity, "restock": restock}
         self._refund(order, {"items": [item]}, None, ((product, quantity, restock),))
@@ -349,7 +351,7 @@ def run(world: World, *, runs: int, steps: int, derandomize: bool = True) -> Non
 
 
 def test_the_shop_agrees_with_the_model(world: World) -> None:
-    run(world, runs=12, steps=25)
+    run(world, runs=20, steps=25)
 
 
 @pytest.mark.prove
