@@ -21,7 +21,12 @@ REPORT = HOME / "report.md"
 SALES = ROOT.parent / "shared/data/online-retail/2010-12.csv.gz"
 NO_TESTS = 5  # how pytest ends when no test bears the mark
 FULL_SIZE = "prove and not chromium and not pgbouncer"
-LONG = {"races": "tests/flows/test_races.py", "outages": "tests/flows/test_outages.py"}
+LONG = {
+    "races": "tests/flows/test_races.py",
+    "outages": "tests/flows/test_outages.py",
+    "crashes": "tests/flows/test_killed_server.py",
+    "the model": "tests/flows/test_model.py",
+}
 """Files whose full size takes minutes: steps of their own, so that what passed need not run again after another's failure."""
 
 Command = tuple[list[str], dict[str, str]]
