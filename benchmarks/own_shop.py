@@ -74,6 +74,8 @@ def _environment(postgres: EmbeddedPostgres, port: int, password: str, directory
         "EMPORIUM_ENV": "development",
         "EMPORIUM_DATA_DIR": str(directory / "data"),
         "EMPORIUM_WORKERS": "1",
+        # Nobody pays here: a slow machine must not see its first orders expire before the last is placed.
+        "EMPORIUM_HOLD_MINUTES": "1440",
         "EMPORIUM_ADMIN_EMAIL": _ADMIN,
         "EMPORIUM_ADMIN_PASSWORD": password,
         "HOST": "127.0.0.1",

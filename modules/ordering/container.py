@@ -37,5 +37,6 @@ class OrderingContainer(containers.DeclarativeContainer):
         gateway=providers.Singleton(_gateway, payment_settings, settings),
         currency=settings.provided.currency,
         webhook_secrets=payment_settings.provided.webhook_secrets,
+        hold=payment_settings.provided.hold,
     )
     router = providers.Singleton(build_router, service=service)

@@ -1,4 +1,4 @@
-"""What can be set for ordering: the payment provider, and the secrets of its webhooks."""
+"""What can be set for ordering: the payment provider, the secrets of its webhooks, and how long stock is held."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, Literal
 
 from kernel.settings import Settings, SettingsError, read_variables
 
 _GATEWAY: Final = "EMPORIUM_PAYMENT_GATEWAY"
 _SECRETS: Final = "EMPORIUM_PAYMENT_WEBHOOK_SECRETS"
-VARIABLES: Final = (_GATEWAY, _SECRETS)
+_HOLD: Final = "EMPORIUM_HOLD_MINUTES"
+VARIABLES: Final = (_GATEWAY, _SECRETS, _HOLD)
+
+_DEFAULT_HOLD: Final = "15"
+_MAX_HOLD: Final = 7 * 24 * 60
 
 _MIN_SECRET: Final = 32
 _MAX_SECRETS: Final = 2
@@ -23,6 +28,8 @@ _MAX_SECRETS: Final = 2
 class PaymentSettings:
     gateway: Literal["sandbox", "none"]
     webhook_secrets: tuple[str, ...] = field(repr=False)
+    hold: timedelta
+    """How long an order may stay unpaid before its stock is free for others."""
 
 
 def load_payment_settings(settings: Settings, environ: Mapping[str, str] | None = None) -> PaymentSettings:
@@ -42,10 +49,15 @@ def load_payment_settings(settings: Settings, environ: Mapping[str, str] | None 
             f"{_SECRETS} must be one secret, or the new and the old one with a comma between, of {_MIN_SECRET} bytes or more"
             f" each, for example {_SECRETS}=$(openssl rand -hex 32)."
         )
+    minutes = values.get(_HOLD, _DEFAULT_HOLD)
+    if not (minutes.isascii() and minutes.isdigit() and 1 <= int(minutes[:9]) <= _MAX_HOLD):
+        problems.append(f"{_HOLD} must be whole minutes from 1 to {_MAX_HOLD} (a week), for example {_HOLD}=15.")
     if problems:
         raise SettingsError(problems)
     return PaymentSettings(
-        gateway="sandbox" if gateway == "sandbox" else "none", webhook_secrets=secrets or _own_secret(settings)
+        gateway="sandbox" if gateway == "sandbox" else "none",
+        webhook_secrets=secrets or _own_secret(settings),
+        hold=timedelta(minutes=int(minutes)),
     )
 
 

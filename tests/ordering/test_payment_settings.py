@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,15 @@ def test_without_a_secret_the_shop_has_one_of_its_own(tmp_path: Path) -> None:
     assert secret != SECRET
     other = load({**TEST, "EMPORIUM_SECRET_KEY": SECRET[::-1]}, tmp_path)[1]
     assert other != (secret,)
+
+
+def test_unpaid_orders_hold_their_stock_for_a_quarter_of_an_hour_or_as_set(tmp_path: Path) -> None:
+    settings = load_settings(environ=TEST, env_file=tmp_path / "none")
+    assert load_payment_settings(settings, environ={}).hold == timedelta(minutes=15)
+    assert load_payment_settings(settings, environ={"EMPORIUM_HOLD_MINUTES": "60"}).hold == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "1.5", "soon", "10081", "9" * 30, "\u0663"])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, minutes: str) -> None:
+    with pytest.raises(SettingsError, match="EMPORIUM_HOLD_MINUTES must be whole minutes"):
+        load(TEST, tmp_path, EMPORIUM_HOLD_MINUTES=minutes)

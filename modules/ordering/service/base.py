@@ -35,6 +35,7 @@ class UseCases:
         catalog: CatalogService,
         gateway: PaymentGateway | None,
         currency: str,
+        hold: timedelta,
     ) -> None:
         self._database = database
         self._events = events
@@ -42,6 +43,7 @@ class UseCases:
         self._catalog = catalog
         self._gateway = gateway
         self._currency = currency
+        self._hold = hold
 
     def _require_gateway(self) -> PaymentGateway:
         if self._gateway is None:

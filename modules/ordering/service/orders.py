@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 from catalog.interface import SoldLine, StockLine
@@ -27,8 +26,6 @@ from ordering.interface import (
 from ordering.service.base import UseCases, as_order, from_rows, may_see, order_not_found, versioned
 from ordering.service.states import MAY_CHANGE_ADDRESS, TRANSITIONS, actor, not_allowed
 
-TIME_TO_PAY: Final = timedelta(minutes=15)
-
 
 class OrderUseCases(UseCases):
     def place_order(
@@ -39,7 +36,7 @@ class OrderUseCases(UseCases):
         Errors: those of `CatalogService.reserve`, Invalid (the total exceeds what an order can hold). Publishes OrderPlaced.
         """
         reference = f"order:{uuid4().hex}"
-        expires_at = self._clock.now() + TIME_TO_PAY
+        expires_at = self._clock.now() + self._hold
         with self._database.transaction(label="place") as session:
             sold = self._catalog.reserve(reference=reference, lines=lines, until=expires_at)
             items = [_as_line(line) for line in sold]
