@@ -48,8 +48,8 @@ from kernel.pure.principal import Principal
 from ordering.service.gateways.sandbox import FILE
 
 RUNS: Final = "EMPORIUM_MODEL_RUNS"
-WORTH_GOING_ON: Final = ("tok_approve", "tok_refund_late", "tok_fail_after_charge", "tok_late")
-"""After which there is money to give back, now or later."""
+WORTH_GOING_ON: Final = ("tok_approve", "tok_refund_late", "tok_fail_after_charge", "tok_late", "tok_decline")
+"""After which there is money to give back, now or later, or another attempt to make."""
 OUTCOMES: Final = {
     *(("orders", status) for status in (201, 409)),
     *(("payments", status) for status in (201, 202, 402, 409)),
