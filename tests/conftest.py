@@ -1,3 +1,9 @@
 """What every test may ask for."""
 
-pytest_plugins = ["tests.database_fixtures", "tests.migration_fixtures", "tests.shop_fixtures", "tests.scenario"]
+pytest_plugins = [
+    "tests.database_fixtures",
+    "tests.migration_fixtures",
+    "tests.shop_fixtures",
+    "tests.scenario",
+    "tests.planting",
+]

@@ -165,10 +165,13 @@ def target_of(settings: Settings, *, start: bool = True) -> Iterator[Target]:
 
 
 @contextmanager
-def scratch(target: Target) -> Iterator[Target]:
-    """An empty database next to `target`'s, for as long as the block runs; its roles go with it."""
+def scratch(target: Target, *, application: str | None = None) -> Iterator[Target]:
+    """An empty database next to `target`'s, for as long as the block runs; its roles go with it.
+
+    `application` is the login that gets the modules' roles there; default: the migrator, so that no second one is needed.
+    """
     name = f"emporium_scratch_{secrets.token_hex(6)}"
-    made = replace(target, url=target.url.set(database=name), application=target.migrator, role_prefix=name)
+    made = replace(target, url=target.url.set(database=name), application=application or target.migrator, role_prefix=name)
     creator = create_engine(target.creator or target.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with creator.connect() as connection:
         try:

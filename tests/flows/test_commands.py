@@ -15,7 +15,7 @@ from tests.flows._shops import EMPORIUM, environment
 
 from app.cli import commands
 from app.cli.commands import Shop, add_module_commands
-from app.cli.main import build_cli
+from app.cli.root import build_cli
 from app.failures import told
 from app.modules import installed
 from kernel.database.call import RetryCall, current_call

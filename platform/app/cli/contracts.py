@@ -1,0 +1,84 @@
+"""`emporium contracts …`: check every boundary between the modules, accept what changed, record a release."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from app.contracts.gates import GATES
+from app.contracts.report import FORMATS
+from app.contracts.run import Request, run
+
+contracts: Final = typer.Typer(
+    name="contracts",
+    no_args_is_help=True,
+    help="Check the boundaries between the modules, each finding with its fix.",
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    SARIF = "sarif"
+
+
+def main() -> None:
+    """The entry point when the code may be broken: nothing but the checks' own files is imported before a gate asks."""
+    root = typer.Typer(name="emporium", add_completion=False, pretty_exceptions_enable=False)
+    root.callback()(lambda: None)
+    root.add_typer(contracts, name="contracts")
+    try:
+        code = typer.main.get_command(root).main(prog_name="emporium", standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message().strip().rstrip(".")
+        if message:
+            _say(f"{message}. Try `emporium contracts --help`.")
+        code = error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        _say("Stopped.")
+        code = 130
+    sys.exit(code or 0)
+
+
+@contracts.command()
+def check(
+    gate: Annotated[
+        list[str] | None, typer.Option(help=f"Only this gate; may be given again: {', '.join(GATES)}.", metavar="NAME")
+    ] = None,
+    module: Annotated[
+        list[str] | None, typer.Option(help="Only findings of this module; may be given again.", metavar="NAME")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print the report.")] = Format.TEXT,
+    output: Annotated[Path | None, typer.Option(help="Write the report to this file instead.")] = None,
+    static: Annotated[bool, typer.Option("--static", help="Only what needs no database: under half a minute.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Full sizes: every subset's tests, more replayed requests.")] = False,
+) -> None:
+    """Run the gates and print one report. Exit code 1 when a contract is broken."""
+    try:
+        outcome = run(Request(gates=gate or (), modules=module or (), live=not static, full=full))
+    except ValueError as error:
+        _say(str(error))
+        raise typer.Exit(2) from None
+    report = FORMATS[format_](outcome)
+    if output is None:
+        typer.echo(report)
+    else:
+        output.write_text(report + "\n", encoding="utf-8")
+        typer.echo(f"{len(outcome.findings)} violations; the report is in {output}.")
+    if outcome.findings:
+        raise typer.Exit(1)
+
+
+def _say(sentence: str) -> None:
+    # A terminal that is gone must not turn a verdict into a traceback.
+    try:
+        print(sentence, file=sys.stderr, flush=True)
+    except OSError:
+        os._exit(1)

@@ -1,0 +1,9 @@
+"""Violations of the gate `data`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.planting import Planting
+
+PLANTINGS: Final[list[Planting]] = []
