@@ -66,11 +66,22 @@ OrderBody = Annotated[
             "refunded_amount": "0.00",
             "refund_status": "none",
             "allowed_actions": ["pay", "cancel", "set-shipping-address"],
+            "history": [
+                {
+                    "action": "place",
+                    "status": "pending",
+                    "by": "customer",
+                    "amount": None,
+                    "note": None,
+                    "at": "2026-01-05T09:30:00Z",
+                }
+            ],
         },
         fields={
             "status": "Where the order is on its way; money that went back is told by `refund_status`.",
             "expires_at": "Until when a pending order keeps its stock; null once that is settled.",
             "allowed_actions": "What you may do with the order as it is now.",
+            "history": "What happened to the order, oldest first: the newest hundred entries. `…/history` has all of them.",
             "number": "For people: on the invoice and on the telephone.",
             "total": "The sum of the lines, exact.",
             "items": "One line per product, with price and name as sold.",
@@ -162,7 +173,7 @@ class NewRefundBody(Body):
 
     amount: RefundAmount | None = None
     items: Annotated[list[RefundLineBody], Field(min_length=1, max_length=MAX_LINES)] | None = None
-    reason: ShortText | None = None
+    reason: ShortText | None = Field(None, description="The customer reads it in the order's history.")
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
