@@ -115,7 +115,9 @@ class ProductQuery(PageQuery):
     min_price: PriceField | None = Field(None, description="Only what costs so much or more.")
     max_price: PriceField | None = Field(None, description="Only what costs so much or less.")
     in_stock: bool | None = Field(None, description="Only what can be sold now, or only what cannot.")
-    status: ProductStatus | None = Field(None, description="Only for admins, who see every status without it.")
+    status: ProductStatus | None = Field(
+        None, description="Only `published` unless you are an admin (else 403), who sees every status without it."
+    )
     sort: Sort = Field(Sort.NEWEST, description="What comes first; a minus in front turns it round.")
 
 

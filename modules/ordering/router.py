@@ -14,7 +14,7 @@ from kernel.http.etags import IfNoneMatch, tag
 from kernel.http.fields import Identifier, IdField
 from kernel.http.pages import Keyset
 from kernel.http.routes import Idempotency, Router
-from kernel.pure.errors import Invalid
+from kernel.pure.errors import Forbidden, Invalid
 from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
 from ordering.interface import (
@@ -108,7 +108,7 @@ def build_router(service: DatabaseOrderingService) -> Router:
         tag(response, placed.etag)
         return placed.value
 
-    @router.get("", allow=SIGNED_IN, summary="List your orders, newest first; for admins everybody's")
+    @router.get("", allow=SIGNED_IN, summary="List your orders, newest first; for admins everybody's", errors=[Forbidden])
     def list_orders(query: Annotated[OrderQuery, Query()], caller: Caller, response: Response) -> Page[OrderBody]:
         after = _NEWEST.after(query)
         found = service.list_orders(

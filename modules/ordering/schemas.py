@@ -240,4 +240,6 @@ class OrderQuery(PageQuery):
     """What a list of orders can be narrowed to."""
 
     status: OrderStatus | None = Field(None, description="Only those that are here on their way.")
-    user_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = Field(None, description="Only for admins.")
+    user_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = Field(
+        None, description="Whose orders; admins may ask for anybody's, others for their own (else 403)."
+    )
