@@ -15,7 +15,7 @@ _KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "1 to 255 visible ASCII characters of your choice. A repeat with the same key and body is answered as "
-    "before (`Idempotency-Replayed: true`) and not done again.",
+    "before (`Idempotency-Replayed: true`) and not done again. A key is remembered for 24 hours at least.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
