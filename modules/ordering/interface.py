@@ -178,7 +178,7 @@ class ShippingAddressRequired(Conflict):
 
 
 class PaymentInProgress(Conflict):
-    """Another attempt to pay this order is not settled yet; the data names it (`payment_id`)."""
+    """Another attempt to pay this order is not settled yet; the data names it (`payment_id`), and what is `allowed`."""
 
     code = "payment-in-progress"
     title = "Another payment is in progress"
@@ -199,7 +199,7 @@ class PaymentsUnavailable(Unavailable):
 
 
 class RefundExceedsCapture(Conflict):
-    """There is less left to refund; the data says how much (`refundable`)."""
+    """There is less left to refund; the data says how much (`refundable`), and what is `allowed`."""
 
     code = "refund-exceeds-capture"
     title = "More than was captured cannot be refunded"
