@@ -55,6 +55,18 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One thing that happened to an order. `status` is the order's from then on, `by` is customer, admin or system."""
+
+    action: str
+    status: OrderStatus
+    by: str
+    amount: Decimal | None
+    note: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """An order. `number` is for people, `id` for programs."""
 
@@ -74,18 +86,8 @@ class Order:
     refund_status: RefundStatus
     allowed_actions: tuple[str, ...]
     """What this caller may do with the order as it is now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
-    """One thing that happened to an order. `status` is the order's from then on, `by` is customer, admin or system."""
-
-    action: str
-    status: OrderStatus
-    by: str
-    amount: Decimal | None
-    note: str | None
-    at: datetime
+    history: Sequence[HistoryEntry]
+    """The newest hundred, oldest first. Empty when the order was placed before there was a history."""
 
 
 class PaymentStatus(StrEnum):
@@ -176,7 +178,7 @@ class ShippingAddressRequired(Conflict):
 
 
 class PaymentInProgress(Conflict):
-    """Another attempt to pay this order is not settled yet; the data names it (`payment_id`)."""
+    """Another attempt to pay this order is not settled yet; the data names it (`payment_id`), and what is `allowed`."""
 
     code = "payment-in-progress"
     title = "Another payment is in progress"
@@ -197,7 +199,7 @@ class PaymentsUnavailable(Unavailable):
 
 
 class RefundExceedsCapture(Conflict):
-    """There is less left to refund; the data says how much (`refundable`)."""
+    """There is less left to refund; the data says how much (`refundable`), and what is `allowed`."""
 
     code = "refund-exceeds-capture"
     title = "More than was captured cannot be refunded"

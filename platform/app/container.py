@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from dependency_injector import errors, providers
@@ -12,6 +13,7 @@ from dependency_injector.containers import Container
 from app.listening import jobs_of, listeners_of, require_distinct
 from app.modules import ModuleError, in_order_of_needs
 from kernel.database.dispatching.dispatcher import Dispatcher
+from kernel.database.dispatching.retention import Retention
 from kernel.database.engines import Engines
 from kernel.database.outbox import Outbox
 from kernel.database.principals import Principals
@@ -80,15 +82,22 @@ def build(
         services=fakes,
     )
     built = tuple(plant.build(module) for module in ordered)
-    dispatcher = _dispatcher(engines, clock, built, plant.module_names)
+    dispatcher = _dispatcher(plant, built)
     return Parts(modules=built, services=plant.services, access_tokens=plant.access_tokens, clock=clock, dispatcher=dispatcher)
 
 
-def _dispatcher(engines: Engines, clock: Clock, built: Sequence[Built], installed: Collection[str]) -> Dispatcher:
-    listeners = [found for each in built for found in listeners_of(each.module, each.service, installed)]
-    jobs = [job for each in built for job in jobs_of(each.module, each.service)]
+def _dispatcher(plant: _Plant, built: Sequence[Built]) -> Dispatcher:
+    kernel = plant.engines.database("kernel")
+    retention = Retention(
+        kernel,
+        plant.clock,
+        keep_keys=timedelta(hours=plant.settings.keep_keys_hours),
+        keep_events=timedelta(days=plant.settings.keep_events_days),
+    )
+    listeners = [found for each in built for found in listeners_of(each.module, each.service, plant.module_names)]
+    jobs = [*(job for each in built for job in jobs_of(each.module, each.service)), *retention.jobs()]
     require_distinct(listeners, jobs)
-    return Dispatcher(engines.database("kernel"), clock, listeners, jobs)
+    return Dispatcher(kernel, plant.clock, listeners, jobs)
 
 
 def _ordered(modules: Sequence[Module], fakes: Mapping[str, Any]) -> list[Module]:

@@ -159,6 +159,7 @@ class TestReads:
         assert_shape(cost, 200)
         assert len(cost.messages) == 1
         assert len(json.loads(cost.body)["items"]) == 2
+        assert [entry["action"] for entry in json.loads(cost.body)["history"]] == ["place"]
 
     def test_listing_orders_with_their_lines_is_one_round_trip(self, meter: Meter) -> None:
         buyer = meter.shop.person()
@@ -167,6 +168,7 @@ class TestReads:
         cost = meter.ask("GET", "/api/v1/orders?limit=2", buyer)
         assert_shape(cost, 200)
         assert len(cost.messages) == 1
+        assert [len(order["history"]) for order in json.loads(cost.body)["items"]] == [1, 1]
 
 
 class TestPlacing:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from tests.ordering.conftest import ADDRESS, Till
-from tests.shop_fixtures import Shop
 
 from kernel.pure.principal import Principal
 from ordering.interface import OrderStatus
@@ -179,10 +178,3 @@ def test_the_table_has_no_way_back_and_none_past_an_end() -> None:
     assert all(order.index(step.before) < order.index(step.after) for step in TRANSITIONS.values())
     for end in (OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.EXPIRED):
         assert allowed_actions(end, refundable=0, is_admin=True) == ()  # type: ignore[arg-type] # nothing left
-
-
-def test_an_order_placed_before_there_was_a_history_has_an_empty_one(shop: Shop) -> None:
-    buyer = shop.person()
-    order = shop.place(buyer, (shop.product(), 1)).json()
-    shop.query("DELETE FROM ordering.order_history RETURNING id")
-    assert shop.http.get(f"/api/v1/orders/{order['id']}/history", headers=shop.headers(buyer)).json() == []

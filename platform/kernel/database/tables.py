@@ -71,6 +71,9 @@ jobs: Final = Table(
     Column("started_at", DateTime(timezone=True), nullable=False),
 )
 
+ATTEMPT_STATUS: Final = 202
+"""The stored status of a key that stands for an attempt, which goes on after its commit: its body is the attempt's id."""
+
 idempotency_keys: Final = Table(
     "idempotency_keys",
     metadata,
@@ -82,6 +85,9 @@ idempotency_keys: Final = Table(
     Column("headers", JSONB, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # A row is in one of them: keys of attempts are kept for longer, and would stand before the others in one index of both.
+    Index("ix_idempotency_keys_answers", "created_at", postgresql_where=text(f"status <> {ATTEMPT_STATUS}")),
+    Index("ix_idempotency_keys_attempts", "created_at", postgresql_where=text(f"status = {ATTEMPT_STATUS}")),
 )
 
 principals: Final = Table(
