@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, Generic, Protocol
 
 from app.modules import ModuleError
 from kernel.module import Module
+
+_NO_DOORS: Final = (Protocol, Generic, object)
 
 
 def require_offer(module: Module, service: Any, what: str) -> None:
@@ -29,9 +31,9 @@ def require_open_doors(module: Module, dependencies: Mapping[str, Any], neighbou
 
 
 def closed(visitor: str, wanted: Any, host: Module) -> str:
-    """Why `visitor` cannot depend on `wanted` as the service of `host`; empty when it can."""
+    """Why `visitor` cannot depend on `wanted` as the service of `host`; empty when it can, also by a part of a door."""
     open_ = [door.protocol for door in host.doors if door.admits(visitor)]
-    if wanted in open_:
+    if wanted not in _NO_DOORS and any(wanted in protocol.__mro__ for protocol in open_):
         return ""
     names = " or ".join(protocol.__name__ for protocol in open_) or "nothing"
     asked = "no Protocol in particular" if wanted is object else getattr(wanted, "__name__", repr(wanted))
