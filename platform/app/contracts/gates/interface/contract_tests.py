@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType
@@ -14,7 +14,6 @@ from app.contracts.gate import Bench
 from app.contracts.surface import methods, parameters
 
 _LEFT_OUT: Final = ("skip", "skipif", "xfail", "prove")
-_DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -37,7 +36,7 @@ def contract_tests(bench: Bench, module: str, door: type, real: type | None, fak
     """The best file counts; it has to be complete."""
     folder = bench.root / "tests" / module
     files = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(folder.rglob("*.py"))}
-    house = House(files.values())
+    house = House(files)
     names = (real.__name__ if real else f"Database{door.__name__}", fake.__name__ if fake else f"Fake{door.__name__}")
     verdicts = [
         verdict
@@ -68,38 +67,74 @@ def _finding(module: str, where: str, line: int | None, what: str, fix: str) -> 
 
 
 class House:
-    """The definitions in the tests of one module, by name: helpers and fixtures may stand in other files than their tests."""
+    """The tests of one module, and what their names stand for: helpers and fixtures may stand in other files."""
 
-    def __init__(self, trees: Iterable[ast.Module]) -> None:
-        self._definitions: dict[str, list[ast.AST]] = {}
-        for tree in trees:
-            for node in ast.walk(tree):
-                if isinstance(node, _DEFINITIONS):
-                    self._definitions.setdefault(node.name, []).append(node)
-                elif isinstance(node, ast.ImportFrom):
-                    for alias in node.names:
-                        self._definitions.setdefault(alias.asname or alias.name, []).append(ast.Name(id=alias.name))
+    def __init__(self, files: Mapping[Path, ast.Module]) -> None:
+        self._scopes = {file: dict(_definitions(tree)) for file, tree in files.items()}
+        self._imports = {file: dict(_imports(tree)) for file, tree in files.items()}
+        self._fixtures = {
+            name: (file, node)
+            for file, scope in self._scopes.items()
+            for name, node in scope.items()
+            if isinstance(node, ast.FunctionDef) and _is_fixture(node)
+        }
 
-    def mentioned(self, start: Iterable[ast.AST]) -> set[str]:
-        """Names that stand in these nodes, in what they name, and so on."""
+    def mentioned(self, file: Path, start: Sequence[ast.AST]) -> set[str]:
+        """Names that stand in these nodes of the file, in what they name, and so on; each as it is called at home."""
         seen: set[str] = set()
-        waiting = list(start)
+        done: set[ast.AST] = set()
+        waiting = [(file, node) for node in start]
         while waiting:
-            for name in _names(waiting.pop()):
-                if name not in seen:
-                    seen.add(name)
-                    waiting += self._definitions.get(name, [])
+            here, node = waiting.pop()
+            if node not in done:
+                done.add(node)
+                names, fixtures = _names(node), _fixtures(node)
+                seen |= {self._imports[here].get(name, ("", name))[1] for name in names}
+                waiting += [found for name in names if (found := self._defined(here, name)) is not None]
+                waiting += [self._fixture(here, name) for name in fixtures if name in self._fixtures]
         return seen
 
+    def _defined(self, file: Path, name: str) -> tuple[Path, ast.AST] | None:
+        if name in self._scopes[file]:
+            return file, self._scopes[file][name]
+        module, original = self._imports[file].get(name, ("", name))
+        for other, scope in self._scopes.items():
+            if module.endswith(f"{other.parent.name}.{other.stem}") and original in scope:
+                return other, scope[original]
+        return None
 
-def _names(within: ast.AST) -> Iterator[str]:
-    if isinstance(within, ast.FunctionDef) and _is_fixture(within):
-        yield from _arguments(within)
+    def _fixture(self, file: Path, name: str) -> tuple[Path, ast.AST]:
+        """The nearest one: of the file itself, else the one that there is."""
+        return (file, self._scopes[file][name]) if name in self._scopes[file] else self._fixtures[name]
+
+
+def _definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name, node
+        elif isinstance(node, ast.Assign):
+            yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((alias.asname or alias.name, (node.module or "", alias.name)) for alias in node.names)
+
+
+def _names(within: ast.AST) -> set[str]:
+    # Of a function not its decorators: those of a fixture name its params, the skipped ones too.
+    parts = [*within.body, within.args] if isinstance(within, ast.FunctionDef) else [within]
+    return {node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name)}
+
+
+def _fixtures(within: ast.AST) -> set[str]:
+    """What a fixture asks for, by its arguments or by `getfixturevalue`."""
+    found = _arguments(within) if isinstance(within, ast.FunctionDef) and _is_fixture(within) else set()
     for node in ast.walk(within):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Call) and _last(node.func) == "getfixturevalue":
-            yield from (each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str))
+        if isinstance(node, ast.Call) and _last(node.func) == "getfixturevalue":
+            found |= {each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+    return found
 
 
 def _verdicts(file: Path, tree: ast.Module, house: House, door: type, names: tuple[str, str]) -> Iterator[Verdict]:
@@ -110,7 +145,7 @@ def _verdicts(file: Path, tree: ast.Module, house: House, door: type, names: tup
         choices = _choices(fixture)
         if choices is None:
             continue
-        lacking = [name for name in names if name not in house.mentioned([fixture, *choices])]
+        lacking = [name for name in names if name not in house.mentioned(file, [fixture, *choices])]
         if len(lacking) == len(names):
             continue
         enough = len({ast.dump(choice) for choice in choices}) > 1

@@ -99,14 +99,15 @@ def uses(tree: ast.Module, hosts: Mapping[str, object]) -> Iterator[Use]:
 
 def _trespass(bench: Bench, visitor: str, where: str, use: Use, name: str, host: Module) -> Finding:
     open_ = [door.protocol.__name__ for door in host.doors if door.admits(visitor)]
-    instead = f"Use {' or '.join(open_)}, or ask" if open_ else "Ask"
+    ask = f"ask the {bench.facts[host.name].owner}" if host.name in bench.facts else "ask its owner"
+    instead = f"Use {' or '.join(open_)}, or {ask}" if open_ else f"{ask[0].upper()}{ask[1:]}"
     return Finding(
         rule="interface/door-not-offered",
         module=visitor,
         where=where,
         line=use.line,
         what=f"{visitor} uses {name} of {host.name}, which is not offered to it.",
-        fix=f"{instead} the {bench.facts[host.name].owner} to offer it to {visitor} (`offers` in modules/{host.name}/module.py).",
+        fix=f"{instead} to offer it to {visitor} (`offers` in modules/{host.name}/module.py).",
     )
 
 

@@ -1,4 +1,4 @@
-"""Errors that cross a door: declared in the interface, with a code of their own, and named where a method says what it raises."""
+"""Errors that cross a door: declared in the interface, with a code of their own, and named by the methods that raise them."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def said(docstring: str) -> Said:
         docstring = shorter
     for paragraph in _PARAGRAPH.findall(docstring):
         for reference, error in _WORD.findall(paragraph):
-            if reference and not reference[0].isupper():
-                references.append(reference)
-            elif "." in reference:
+            if "." in reference or reference[:1].islower():
                 references.append(reference)
             elif (reference or error) not in _PROSE:
                 errors.append(reference or error)
@@ -121,7 +119,7 @@ class Errors:
                 continue
             place = self.sources.place(maker)
             if not self._is_declared(error):
-                what = f"{protocol.__name__}.{name} can raise {error.__name__} of {error.__module__}, which callers may not import."
+                what = f"{protocol.__name__}.{name} can raise {error.__name__} of {error.__module__}, which is private."
                 fix = f"Move {error.__name__} to {self.surface.where}, or raise an error that is declared there."
                 yield self._finding("undeclared-error", place, what, fix)
             elif not issubclass(error, expected):

@@ -117,7 +117,7 @@ class _Visit:
         if isinstance(expression.value, ast.Name) and expression.value.id in ("self", "cls") and self._of is not None:
             return inspect.getattr_static(self._of, expression.attr, None)
         if isinstance(expression.value, ast.Call) and _is_super(expression.value) and self._of is not None:
-            return self._above(expression.attr)
+            return self._above(expression.attr, self._of)
         holder = self._value(expression.value)
         known = isinstance(holder, ModuleType) or inspect.isclass(holder)
         return inspect.getattr_static(holder, expression.attr, None) if known else None
@@ -127,9 +127,8 @@ class _Visit:
             return self._imported[name]
         return self._function.__globals__.get(name, getattr(builtins, name, None))
 
-    def _above(self, name: str) -> Any:
-        assert self._of is not None
-        bases = list(self._of.__mro__)
+    def _above(self, name: str, of: type) -> Any:
+        bases = list(of.__mro__)
         here = next((at for at, base in enumerate(bases) if self._function in map(plain, vars(base).values())), -1)
         return next((vars(base)[name] for base in bases[here + 1 :] if name in vars(base)), None)
 

@@ -113,9 +113,8 @@ def _attributes(error: type[BaseException], surface: Surface, sources: Sources) 
     for target in (
         target for each in ast.walk(node) if isinstance(each, (ast.Assign, ast.AnnAssign)) for target in _targets(each)
     ):
-        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
-            if not target.attr.startswith("_"):
-                yield target.attr, shown(given[target.attr], error.__module__, surface) if target.attr in given else "?"
+        if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self" and not target.attr.startswith("_"):
+            yield target.attr, shown(given[target.attr], error.__module__, surface) if target.attr in given else "?"
 
 
 def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
