@@ -226,7 +226,7 @@ class TestMistakes:
             build_parts(silent)
 
     def test_a_need_is_a_need_of_a_protocol(self, build_parts: Callable[..., Parts]) -> None:
-        anything = providers.Dependency()
+        anything: Any = providers.Dependency()
         wired = container(greeter=anything, service=providers.Singleton(Porter, greeter=anything))
 
         with pytest.raises(ModuleError, match="asks for greeter as no Protocol in particular, but what greeter offers"):

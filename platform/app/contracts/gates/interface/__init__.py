@@ -42,7 +42,7 @@ RULES: Final = {
 
 
 def _check(bench: Bench) -> Iterator[Finding]:
-    """What can be looked at is, whatever cannot be imported; the first failure is raised in the end."""
+    """What can be looked at is, whatever a broken module raises when it is imported; the first failure is raised in the end."""
     failures: list[Exception] = []
     surfaces = _imported(bench, read_surface, failures)
     modules = _imported(bench, _described, failures)
@@ -52,13 +52,19 @@ def _check(bench: Bench) -> Iterator[Finding]:
         yield from Errors(surface, surfaces, sources).check()
         if name in modules:
             yield from offered(surface, modules[name], bench, sources)
-            yield from _behind(bench, surface, surfaces, modules[name], sources)
+            try:
+                yield from _behind(bench, surface, surfaces, modules[name], sources)
+            except Exception as error:  # as above
+                failures.append(error)
             yield from dependencies(bench, modules[name], modules)
     yield from trespassers(bench, surfaces, modules)
     yield from duplicate_codes(sources, {"kernel": "kernel", **{name: name for name in bench.facts}})
+    try:
+        yield from promise.check(bench)
+    except Exception as error:  # as above
+        failures.append(error)
     if failures:
         raise failures[0]
-    yield from promise.check(bench)
 
 
 def _behind(
@@ -86,7 +92,7 @@ def _imported(bench: Bench, read: Callable[[str], Thing], failures: list[Excepti
     for name in bench.facts:
         try:
             found[name] = read(name)
-        except Exception as error:  # whatever a broken module raises; the others are looked at all the same
+        except Exception as error:  # as above
             failures.append(error)
     return found
 

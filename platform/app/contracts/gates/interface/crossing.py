@@ -86,8 +86,10 @@ def _behind(kind: Any) -> Any:
 
 
 def _is_bare(kind: Any) -> bool:
-    """`Sequence` or `typing.Sequence` alone; `tuple[()]` is not."""
-    return kind in CONTAINERS or (get_origin(kind) in CONTAINERS and not get_args(kind) and not isinstance(kind, GenericAlias))
+    """`Sequence`, `typing.Sequence` or `Page` alone; `tuple[()]` is not."""
+    if get_origin(kind) is None:
+        return kind in CONTAINERS or (inspect.isclass(kind) and bool(getattr(kind, "__parameters__", ())))
+    return get_origin(kind) in CONTAINERS and not get_args(kind) and not isinstance(kind, GenericAlias)
 
 
 def _is_pure(kind: type) -> bool:

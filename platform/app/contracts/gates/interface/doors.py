@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
@@ -93,8 +93,8 @@ def uses(tree: ast.Module, hosts: Mapping[str, object]) -> Iterator[Use]:
                 if host in hosts and rest == "interface":
                     aliases[alias.asname or alias.name] = host
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and (host := aliases.get(ast.unparse(node.value))):
-            yield Use(node.lineno, host, node.attr)
+        if isinstance(node, ast.Attribute) and (whole := ast.unparse(node.value)) in aliases:
+            yield Use(node.lineno, aliases[whole], node.attr)
 
 
 def _trespass(bench: Bench, visitor: str, where: str, use: Use, name: str, host: Module) -> Finding:
@@ -113,7 +113,7 @@ def _trespass(bench: Bench, visitor: str, where: str, use: Use, name: str, host:
 
 def dependencies(bench: Bench, module: Module, modules: Mapping[str, Module]) -> Iterator[Finding]:
     """The container asks for a neighbour as a Protocol that is offered to it."""
-    wanted = module.container.dependencies
+    wanted: Mapping[str, Any] = module.container.dependencies
     where, lines = _assignments(bench, module)
     for need in module.needs:
         if need in modules and need in wanted and (wrong := closed(module.name, wanted[need].instance_of, modules[need])):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -34,7 +34,10 @@ class Implementations:
 
     def found(self, kind: Kind) -> dict[type, type]:
         """Protocol -> the class that stands for it."""
-        file = importlib.import_module(f"{self.surface.module}.{kind.file}")
+        name = f"{self.surface.module}.{kind.file}"
+        if importlib.util.find_spec(name) is None:
+            return {}
+        file = importlib.import_module(name)
         classes = [each for each in vars(file).values() if inspect.isclass(each) and each.__module__.startswith(file.__name__)]
         return {door: each for door in self.doors for each in reversed(classes) if door in each.__mro__}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from types import FunctionType
 from typing import Any, Final
@@ -15,7 +15,7 @@ from app.contracts.gates.interface.crossing import strangers
 from app.contracts.surface import Sources, Surface, is_protocol, methods, own_annotations, parameters, plain
 
 NAMED_BADLY: Final = re.compile(r"^I[A-Z][a-z]|(Impl|Manager|Helper|Helpers|Util|Utils)$|^Abstract|^Base[A-Z]")
-_BY_POSITION: Final = {
+_BY_POSITION: Final[Mapping[Any, str]] = {
     inspect.Parameter.POSITIONAL_ONLY: "by position only",
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "also by position",
     inspect.Parameter.VAR_POSITIONAL: "in any number, by position",

@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
 
 from app.contracts.gate import Bench
 from app.contracts.promises.promise import Document
@@ -35,7 +35,7 @@ def describe(bench: Bench, name: str) -> Document | None:
         "values": {each.__name__: dict(_fields(each, surface)) for each in _public(surface.values)},
         "enums": {each.__name__: _members(each) for each in _public(surface.enums)},
         "errors": {each.__name__: _error(each, surface, sources) for each in _public(surface.errors)},
-        "constants": {name: _plain(value) for name, value in surface.constants.items() if not inspect.isclass(value)},
+        "constants": {name: _constant(value, surface) for name, value in surface.constants.items()},
     }
     if not any(document.values()):
         return None
@@ -128,6 +128,14 @@ def _announced(surface: Surface, document: Mapping[str, Any]) -> list[str]:
     return sorted({word for text in texts for word in WORD.findall(text) if word in own})
 
 
+def _constant(value: Any, surface: Surface) -> Any:
+    """The value; of another name for a type, that type."""
+    if isinstance(value, NewType):
+        return f"a kind of {_text(value.__supertype__, surface)}"
+    is_type = inspect.isclass(value) or get_origin(value) is not None
+    return _text(value, surface) if is_type else _plain(value)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, (bool, int, str)) or value is None:
         return value if type(value) in (bool, int, str, type(None)) else _plain(getattr(value, "value", str(value)))
@@ -158,6 +166,9 @@ def _text(kind: Any, surface: Surface) -> str:
         return "None"
     if kind is ...:
         return "..."
+    if isinstance(kind, NewType):
+        # At run time it is nothing else.
+        return _text(kind.__supertype__, surface)
     if origin is Annotated:
         return _text(arguments[0], surface)
     if origin is Literal:
