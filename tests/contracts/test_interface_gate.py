@@ -338,7 +338,7 @@ class TestImplementations:
         assert any(what in each.what for each in found if each.rule == "interface/implementation")
 
     def test_a_fake_is_held_to_the_same(self, house: House) -> None:
-        fake = f"{PRIVATE}class FakeShelfService(ShelfService):\n    def find(self, *, lamp_id: int) -> Lamp:\n        raise LampOdd"
+        fake = f"{PRIVATE}class FakeShelfService(ShelfService):\n    def find(self, *, lamp_id: int) -> Lamp: raise LampOdd"
         found = house.behind(f"{REAL_ONE}        ...", fake=fake)
 
         assert [each.rule for each in found] == ["interface/fake", "interface/undeclared-error"]

@@ -18,6 +18,8 @@ from app.contracts.promises.promise import SNAPSHOT_RULES
 from app.contracts.surface import Sources, Surface, read_surface
 from kernel.module import Module
 
+__all__ = ["gate", "promise"]
+
 Thing = TypeVar("Thing")
 
 RULES: Final = {
