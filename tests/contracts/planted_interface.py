@@ -412,7 +412,7 @@ ERRORS: Final = [
         "unknown-error",
         USERS,
         door("Referring", "find(self) -> int", says="Find it. Errors: those of `UsersService.look`."),
-        says="Referring.find names the error UsersService.look",
+        says="Referring.find names the errors of UsersService.look",
         fix="Name the error that is raised",
     ),
     Planting(
@@ -473,7 +473,7 @@ BEHIND: Final = [
             )
         ],
         where="modules/catalog/service/reservations.py:",
-        says="DatabaseCatalogService.confirm takes `reference` with another default (None, promised none)",
+        says="DatabaseCatalogService.confirm takes `reference` with another default (it has None, the Protocol has none)",
         fix="the signature of CatalogService.confirm",
     ),
     Planting(
@@ -540,7 +540,7 @@ BEHIND: Final = [
         ],
         where="tests/users/test_interface.py:",
         says="The contract test of UsersService never calls count",
-        fix="calls `count` with its arguments by name",
+        fix="calls `count`",
     ),
 ]
 

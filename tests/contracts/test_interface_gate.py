@@ -316,7 +316,10 @@ class TestImplementations:
         ("method", "what"),
         [
             ("def other(self): ...", "is not there"),
-            ("def find(self, *, lamp_id: int, colour: Colour) -> Lamp: ...", "with another default (none, promised"),
+            (
+                "def find(self, *, lamp_id: int, colour: Colour) -> Lamp: ...",
+                "with another default (it has none, the Protocol has <Colour",
+            ),
             ("def find(self, lamp_id: int, colour: Colour = Colour.RED) -> Lamp: ...", "takes `lamp_id` in another way"),
             (
                 "def find(self, *, lamp_id: str, colour: Colour = Colour.RED) -> Lamp: ...",
@@ -408,11 +411,11 @@ class TestContractTests:
 
     @pytest.mark.parametrize("body", ["pass", "shelf.find()", "{}.get(shelf)", "shelf.find(1)", "shelf.found(lamp_id=1)"])
     def test_a_method_that_is_not_called_is_missed(self, verdict: Callable[..., list[str]], body: str) -> None:
-        assert verdict(body=body) == ["never calls find."]
+        assert verdict(body=body) == ["never calls find with its arguments."]
 
     def test_tests_that_are_skipped_do_not_count(self, verdict: Callable[..., list[str]]) -> None:
         skipped = "@pytest.mark.skip\ndef test_more(shelf): shelf.find(lamp_id=1)"
-        assert verdict(body="pass", more=skipped) == ["never calls find."]
+        assert verdict(body="pass", more=skipped) == ["never calls find with its arguments."]
         assert verdict(more="pytestmark = pytest.mark.skip") == [
             "No test asks a DatabaseShelfService and a FakeShelfService the same questions."
         ]

@@ -57,8 +57,8 @@ def contract_tests(bench: Bench, module: str, door: type, real: type | None, fak
         what = f"The contract test of {door.__name__} does not run against {best.lacks}."
         yield _finding(module, where, best.line, what, fix)
     for method in best.untested:
-        what = f"The contract test of {door.__name__} never calls {method}."
-        fix = f"Write a test, with the fixture that gives both, that calls `{method}` with its arguments by name."
+        what = f"The contract test of {door.__name__} never calls {method} with its arguments."
+        fix = f"Write a test, with the fixture that gives both, that calls `{method}` and gives its arguments by name."
         yield _finding(module, where, best.line, what, fix)
 
 

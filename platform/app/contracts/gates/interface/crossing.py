@@ -68,7 +68,7 @@ def _strangers(kind: Any, surface: Surface) -> Iterator[Stranger]:
         yield from _strangers(_behind(kind), surface)
     elif kind in VALUES:
         return
-    elif _is_bare(kind):
+    elif _is_bare(kind, surface):
         name = getattr(kind, "__name__", str(kind))
         yield Stranger(f"a {name} of anything", f"Say of what: {name}[…].")
     elif origin in CONTAINERS:
@@ -85,10 +85,11 @@ def _behind(kind: Any) -> Any:
     return next(getattr(kind, name) for name in ("__supertype__", "__value__", "type") if hasattr(kind, name))
 
 
-def _is_bare(kind: Any) -> bool:
+def _is_bare(kind: Any, surface: Surface) -> bool:
     """`Sequence`, `typing.Sequence` or `Page` alone; `tuple[()]` is not."""
     if get_origin(kind) is None:
-        return kind in CONTAINERS or (inspect.isclass(kind) and bool(getattr(kind, "__parameters__", ())))
+        may_cross = inspect.isclass(kind) and (surface.declares(kind) or _is_pure(kind))
+        return kind in CONTAINERS or (may_cross and bool(getattr(kind, "__parameters__", ())))
     return get_origin(kind) in CONTAINERS and not get_args(kind) and not isinstance(kind, GenericAlias)
 
 

@@ -55,9 +55,7 @@ class Errors:
         for protocol in self.surface.protocols:
             for name, function in methods(protocol).items():
                 for word in self._unknown(protocol, function):
-                    what = (
-                        f"{protocol.__name__}.{name} names the error {word}, which is neither here nor in kernel.pure.errors."
-                    )
+                    what = f"{protocol.__name__}.{name} names {word}, which is neither here nor in the kernel."
                     fix = f"Name the error that is raised, and declare it in {self.surface.where} if it is not yet."
                     yield self._finding("unknown-error", self.sources.place(function), what, fix)
 
@@ -89,8 +87,8 @@ class Errors:
 
     def _unknown(self, protocol: type, function: FunctionType) -> Iterator[str]:
         mentioned = said(function.__doc__ or "")
-        yield from (word for word in mentioned.errors if self._error(word) is None)
-        yield from (word for word in mentioned.references if self._method(protocol, word) is None)
+        yield from (f"the error {word}" for word in mentioned.errors if self._error(word) is None)
+        yield from (f"the errors of {word}" for word in mentioned.references if self._method(protocol, word) is None)
 
     def _error(self, name: str) -> type[BaseException] | None:
         found = vars(self.surface.interface).get(name) or getattr(kinds, name, None)

@@ -101,7 +101,7 @@ def _differences(written: Any, promised: Any) -> Iterator[str]:
         if here[name].kind != there[name].kind:
             yield f"takes `{name}` in another way ({_said(here[name].kind)}, promised {_said(there[name].kind)})"
         if here[name].default != there[name].default:
-            yield f"takes `{name}` with another default ({_default(here[name])}, promised {_default(there[name])})"
+            yield f"takes `{name}` with another default (it {_default(here[name])}, the Protocol {_default(there[name])})"
         yield from _types(f"takes `{name}` as", written, promised, here[name].annotation, there[name].annotation)
     yield from (f"takes `{name}`, which the Protocol does not name" for name in here if name not in there)
     answered = [inspect.signature(each).return_annotation for each in (written, promised)]
@@ -125,7 +125,7 @@ def _said(kind: Any) -> str:
 
 
 def _default(parameter: inspect.Parameter) -> str:
-    return "none" if parameter.default is parameter.empty else repr(parameter.default)
+    return "has none" if parameter.default is parameter.empty else f"has {parameter.default!r}"
 
 
 def _text(annotation: Any) -> str:
