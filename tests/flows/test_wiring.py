@@ -44,7 +44,12 @@ class Silence(Protocol):
     """A door without methods."""
 
 
-class Greeter(Greeting):
+@runtime_checkable
+class Hospitality(Greeting, Silence, Protocol):
+    """A door that is made of two."""
+
+
+class Greeter(Hospitality):
     def __init__(self, word: str = "Hello") -> None:
         self.word = word
 
@@ -214,6 +219,11 @@ class TestMistakes:
 
     def test_a_door_that_is_offered_by_name_is_open(self, build_parts: Callable[..., Parts]) -> None:
         parts = build_parts(module("greeter", offers=(Offer(Silence), Offer(Greeting, to=("lift", "porter")))), porter())
+
+        assert parts.services["porter"].receive() == "Hello, guest!"
+
+    def test_a_part_of_a_door_is_open(self, build_parts: Callable[..., Parts]) -> None:
+        parts = build_parts(module("greeter", offers=Hospitality), porter())
 
         assert parts.services["porter"].receive() == "Hello, guest!"
 
