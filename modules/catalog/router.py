@@ -8,7 +8,7 @@ from uuid import uuid4
 from fastapi import Query
 from starlette.responses import Response
 
-from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockMovement
+from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockLimit, StockMovement
 from catalog.schemas import (
     CountField,
     MovementBody,
@@ -20,7 +20,7 @@ from catalog.schemas import (
     ReplaceProductBody,
     Sort,
 )
-from catalog.service import DatabaseCatalogService, MovementNotFound, NewProduct, ProductFilter, SkuTaken, StockLimit
+from catalog.service import DatabaseCatalogService, MovementNotFound, NewProduct, ProductFilter, SkuTaken
 from kernel.http.access import ANYONE, OptionalCaller, role
 from kernel.http.etags import IfMatch, IfNoneMatch, expected_versions, tag
 from kernel.http.fields import Identifier, IdField, PriceField, ShortText, changes

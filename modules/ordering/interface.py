@@ -25,6 +25,8 @@ class OrderStatus(StrEnum):
 
 
 class RefundStatus(StrEnum):
+    """How much of an order's money has come back."""
+
     NONE = "none"
     PARTIAL = "partial"
     FULL = "full"
@@ -118,6 +120,8 @@ class Payment:
 
 
 class RefundState(StrEnum):
+    """How far a refund has come."""
+
     STARTED = "started"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -149,16 +153,22 @@ class Refund:
 
 
 class OrderNotFound(NotFound):
+    """An order does not exist, or is somebody else's."""
+
     code = "order-not-found"
     title = "Order not found"
 
 
 class PaymentNotFound(NotFound):
+    """The order has no such payment."""
+
     code = "payment-not-found"
     title = "Payment not found"
 
 
 class RefundNotFound(NotFound):
+    """The order has no such refund."""
+
     code = "refund-not-found"
     title = "Refund not found"
 
@@ -220,6 +230,8 @@ class SignatureRefused(Unauthenticated):
 
 
 class ProviderUnknown(NotFound):
+    """A webhook came for a payment provider that the shop does not have."""
+
     code = "provider-unknown"
     title = "No such payment provider"
 
