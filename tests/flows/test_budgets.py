@@ -11,6 +11,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 from fastapi.routing import APIRoute
+from tests.asgi import ask
 from tests.database_fixtures import Clone
 from tests.shop_fixtures import Shop, shop_settings
 from tests.wire import Wire, wire
@@ -50,41 +51,18 @@ class Meter:
 
     async def _ask(self, method: str, path: str, caller: Principal | None, body: Any, headers: dict[str, str]) -> Cost:
         cost = Cost()
-        content = b"" if body is None else json.dumps(body).encode()
-        sent = {"host": "shop", "content-type": "application/json", **self.shop.headers(caller, **headers)}
-        target, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "path": target,
-            "raw_path": target.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "scheme": "http",
-            "server": ("shop", 80),
-            "client": ("127.0.0.1", 1),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-            "state": {},
-        }
 
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: dict[str, Any]) -> None:
+        def count_held(_: Any) -> None:
             pools: Any = (self.engines.writer.pool, self.engines.reader.pool)
             cost.held.append(sum(pool.checkedout() for pool in pools))
-            if message["type"] == "http.response.start":
-                cost.status = message["status"]
-                cost.headers = {name.decode(): value.decode() for name, value in message["headers"]}
-            else:
-                cost.body += message.get("body", b"")
 
         executor: HopExecutor = self.app.state.executor
         before, first = executor.hops, len(self.wire.messages)
         others = _OTHER_HOPS.count
-        await self.app(scope, receive, send)
+        content = b"" if body is None else json.dumps(body).encode()
+        sent = self.shop.headers(caller, **headers)
+        answer = await ask(self.app, method, path, body=content, headers=sent, on_message=count_held)
+        cost.status, cost.headers, cost.body = answer.status, answer.headers, answer.body
         cost.hops, cost.other_hops = executor.hops - before, _OTHER_HOPS.count - others
         cost.messages = self.wire.messages[first:]
         return cost
