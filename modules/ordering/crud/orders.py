@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, literal_column, select, text
+from sqlalchemy import Boolean, Connection, Select, bindparam, literal_column, select, text
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Session
 
@@ -44,6 +44,16 @@ _LINE_COLUMNS: Final = (
     OrderLine.line_total,
 )
 
+# With the first line only, which is the one that is read. At most one attempt is live, and an index finds it.
+_PAYING_COLUMN: Final = literal_column(
+    """
+    CASE WHEN ordering.order_lines.position = 0 AND ordering.orders.status = 'pending' THEN EXISTS (
+      SELECT FROM ordering.payments AS p WHERE p.order_id = ordering.orders.id AND p.status IN ('started', 'authorised')
+    ) END
+    """,
+    Boolean,
+).label("paying")
+
 # As JSON with the first line only: the other lines of an order need not carry it again. Amounts are text, to stay exact. The
 # aggregate takes the entries as they come, newest first; to sort them once more would be felt by a page of orders.
 _HISTORY_COLUMN: Final = literal_column(
@@ -76,12 +86,12 @@ _PLACE: Final = text(
       FROM placed, jsonb_to_recordset(CAST(:lines AS jsonb)) AS line
         (position integer, product_id bigint, sku text, name text, quantity integer, unit_price numeric)
     )
-    SELECT * FROM placed, noted
+    SELECT *, false AS paying FROM placed, noted
     """
 )
 
 _READ: Final = (
-    select(*_ORDER_COLUMNS, *_LINE_COLUMNS, _HISTORY_COLUMN)
+    select(*_ORDER_COLUMNS, *_LINE_COLUMNS, _PAYING_COLUMN, _HISTORY_COLUMN)
     .join_from(Order, OrderLine, OrderLine.order_id == Order.id)
     .where(Order.id == bindparam("order_id"))
     .order_by(OrderLine.position)
@@ -167,7 +177,8 @@ def place_order(session: Session, *, values: Mapping[str, Any], lines: Sequence[
 def read_order(connection: Connection | Session, order_id: int) -> Sequence[AnyRow]:
     """One row per line, each with the order's columns; empty when there is no such order.
 
-    The first row has its `history`, newest first, as [action, status, actor, amount, note, time as text]; None without one.
+    The first row says whether an attempt to pay is not settled yet (`paying`), and has its `history`, newest first, as
+    [action, status, actor, amount, note, time as text]; None without one.
     """
     return connection.execute(_READ, {"order_id": order_id}).all()
 
@@ -193,7 +204,7 @@ def _list_statement(names: frozenset[str]) -> Select[*tuple[Any, ...]]:
         page = page.where(Order.status == bindparam("status"))
     ids = page.subquery()
     return (
-        select(*_ORDER_COLUMNS, *_LINE_COLUMNS, _HISTORY_COLUMN)
+        select(*_ORDER_COLUMNS, *_LINE_COLUMNS, _PAYING_COLUMN, _HISTORY_COLUMN)
         .join_from(ids, Order, Order.id == ids.c.id)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .order_by(Order.id.desc(), OrderLine.position)

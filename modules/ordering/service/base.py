@@ -76,7 +76,10 @@ def order_not_found(order_id: int) -> OrderNotFound:
 
 
 def versioned(order: Order, version: int, caller: Principal) -> Versioned[Order]:
-    return Versioned(order, f"{version}.{'admin' if caller.is_admin else 'own'}")
+    """An attempt to pay leaves the version alone until it is settled, but takes `pay` from the answer: the tag says so."""
+    view = "admin" if caller.is_admin else "own"
+    paying = order.status is OrderStatus.PENDING and "pay" not in order.allowed_actions
+    return Versioned(order, f"{version}.{view}{'.paying' if paying else ''}")
 
 
 def from_rows(rows: Sequence[AnyRow], caller: Principal) -> Order:
@@ -111,7 +114,13 @@ def as_order(row: AnyRow, items: Sequence[OrderLine], caller: Principal) -> Orde
         tracking_reference=row.tracking_reference,
         refunded_amount=row.refunded_amount,
         refund_status=refund_status(refunded=row.refunded_amount, captured=row.captured_amount),
-        allowed_actions=allowed_actions(status, refundable=refundable, is_admin=caller.is_admin),
+        allowed_actions=allowed_actions(
+            status,
+            refundable=refundable,
+            is_admin=caller.is_admin,
+            paying=bool(row.paying),
+            addressed=row.shipping_address is not None,
+        ),
         history=[_as_entry(*entry) for entry in reversed(row.history or ())],
     )
 

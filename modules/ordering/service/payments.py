@@ -77,7 +77,7 @@ class PaymentUseCases(ExpiryUseCases, UseCases):
                 f"Another attempt to pay order {order.number} is in progress; wait for its outcome.",
                 payment_id=crud.live_payment(session, order_id),
                 order_status=order.status.value,
-                allowed=[action for action in order.allowed_actions if action != "pay"],
+                allowed=[action for action in order.allowed_actions if action != "pay"],  # it may be settled by now
             )
 
     def finish_payment(self, *, caller: Principal, payment_id: int) -> Payment:

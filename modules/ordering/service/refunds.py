@@ -61,7 +61,12 @@ class RefundUseCases(UseCases):
                     refundable=str(left.refundable),
                     order_status=left.status,
                     allowed=list(
-                        allowed_actions(OrderStatus(left.status), refundable=left.refundable, is_admin=caller.is_admin)
+                        allowed_actions(
+                            OrderStatus(left.status),
+                            refundable=left.refundable,
+                            is_admin=caller.is_admin,
+                            addressed=order.shipping_address is not None,
+                        )
                     ),
                 )
             values = {
