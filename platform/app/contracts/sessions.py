@@ -32,9 +32,7 @@ def blocks(source: Source, root: ast.AST) -> Iterator[tuple[ast.With, ast.withit
 
 def session_names(source: Source, function: ast.AST) -> frozenset[str]:
     """The names in a function, and in those inside of it, that hold a session or a connection."""
-    names = {
-        item.optional_vars.id for _, item in blocks(source, function) if isinstance(item.optional_vars, ast.Name)
-    }
+    names = {item.optional_vars.id for _, item in blocks(source, function) if isinstance(item.optional_vars, ast.Name)}
     for node in ast.walk(function):
         if isinstance(node, ast.arg) and is_session_type(source, node.annotation):
             names.add(node.arg)

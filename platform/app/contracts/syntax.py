@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
-
-from app.contracts.gate import Bench
 
 HOLE: Final = "\N{OBJECT REPLACEMENT CHARACTER}"
 """Stands in a text for what only shows when the code runs."""
@@ -112,19 +110,17 @@ def _outermost(node: ast.AST) -> Iterator[_Function]:
             yield from _outermost(child)
 
 
-def read_sources(bench: Bench, *, kernel: bool = False) -> list[Source]:
-    """Every file of the wanted modules (and of the kernel). Errors: SyntaxError."""
-    folders = [(name, bench.root / "modules" / name) for name in bench.facts if bench.wants(name)]
-    if kernel and bench.wants("kernel"):
-        folders.append(("kernel", bench.root / "platform" / "kernel"))
-    return [_read(bench, module, folder, path) for module, folder in folders for path in sorted(folder.rglob("*.py"))]
+def read_sources(root: Path, modules: Iterable[str]) -> tuple[Source, ...]:
+    """Every file of the modules and of the kernel. Errors: SyntaxError."""
+    folders = [(name, root / "modules" / name) for name in modules] + [("kernel", root / "platform" / "kernel")]
+    return tuple(_read(root, module, folder, path) for module, folder in folders for path in sorted(folder.rglob("*.py")))
 
 
-def _read(bench: Bench, module: str, folder: Path, path: Path) -> Source:
+def _read(root: Path, module: str, folder: Path, path: Path) -> Source:
     inside = path.relative_to(folder).with_suffix("").parts
     name = ".".join([module, *(inside[:-1] if inside[-1] == "__init__" else inside)])
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return Source(module=module, where=bench.shown(path), name=name, tree=tree)
+    return Source(module=module, where=path.relative_to(root).as_posix(), name=name, tree=tree)
 
 
 @dataclass(frozen=True)
@@ -144,7 +140,7 @@ class Said:
 class Texts:
     """What the strings of some sources say."""
 
-    def __init__(self, sources: list[Source]) -> None:
+    def __init__(self, sources: Iterable[Source]) -> None:
         self._by_name = {source.name: source for source in sources}
 
     def of(self, source: Source) -> Iterator[Said]:
@@ -168,37 +164,26 @@ class Texts:
             yield from self._inside(source, child)
 
     def _value(self, source: Source, node: ast.AST, borrowed: list[str], depth: int) -> str | None:
-        if not depth:
-            return None
-
-        def of(part: ast.AST) -> str:
-            text = self._value(source, part, borrowed, depth - 1)
-            return HOLE if text is None else text
+        def of(part: ast.AST) -> str | None:
+            return self._value(source, part, borrowed, depth - 1) if depth else None
 
         match node:
             case ast.Constant(value=str() as text):
                 return text
             case ast.JoinedStr(values=parts):
-                return "".join(of(part.value if isinstance(part, ast.FormattedValue) else part) for part in parts)
+                return "".join(_or_hole(of(part.value if isinstance(part, ast.FormattedValue) else part)) for part in parts)
             case ast.Name() | ast.Attribute():
-                text_of_constant = self._constant(source, node, depth)
-                if text_of_constant is not None:
-                    borrowed.append(text_of_constant)
-                return text_of_constant
+                constant = self._constant(source, node, depth)
+                borrowed.extend([] if constant is None else [constant])
+                return constant
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                sides = [self._value(source, side, borrowed, depth - 1) for side in (left, right)]
-                return None if sides == [None, None] else "".join(HOLE if side is None else side for side in sides)
-            case ast.BinOp(left=left, op=ast.Mod(), right=right):
-                pattern = self._value(source, left, borrowed, depth - 1)
-                parts = right.elts if isinstance(right, ast.Tuple) else [right]
-                return None if pattern is None else _filled(pattern, "%s", [of(part) for part in parts])
-            case ast.Call(func=ast.Attribute(value=of_what, attr="format"), args=given, keywords=named):
-                pattern = self._value(source, of_what, borrowed, depth - 1)
-                by_name = {keyword.arg: of(keyword.value) for keyword in named if keyword.arg}
-                return None if pattern is None else _formatted(pattern, [of(part) for part in given], by_name)
-            case ast.Call(func=ast.Attribute(value=of_what, attr="join"), args=[ast.List() | ast.Tuple() as given_list]):
-                glue = self._value(source, of_what, borrowed, depth - 1)
-                return None if glue is None else glue.join(of(part) for part in given_list.elts)
+                sides = [of(left), of(right)]
+                return None if sides == [None, None] else "".join(map(_or_hole, sides))
+            case ast.BinOp(left=left, op=ast.Mod(), right=right) if (pattern := of(left)) is not None:
+                given = right.elts if isinstance(right, ast.Tuple) else [right]
+                return _filled(pattern, "%s", [_or_hole(of(part)) for part in given])
+            case ast.Call(func=ast.Attribute(value=pattern_node)) if (pattern := of(pattern_node)) is not None:
+                return _called(pattern, node, of)
         return None
 
     def _constant(self, source: Source, node: ast.Name | ast.Attribute, depth: int) -> str | None:
@@ -210,6 +195,21 @@ class Texts:
         if there is None or name not in there.constants:
             return None
         return self._value(there, there.constants[name], [], depth - 1)
+
+
+def _or_hole(text: str | None) -> str:
+    return HOLE if text is None else text
+
+
+def _called(text: str, call: ast.Call, of: Callable[[ast.AST], str | None]) -> str | None:
+    """What a method of a text answers, when it puts texts together."""
+    match call:
+        case ast.Call(func=ast.Attribute(attr="format"), args=given, keywords=named):
+            by_name = {keyword.arg: _or_hole(of(keyword.value)) for keyword in named if keyword.arg}
+            return _formatted(text, [_or_hole(of(part)) for part in given], by_name)
+        case ast.Call(func=ast.Attribute(attr="join"), args=[ast.List(elts=parts) | ast.Tuple(elts=parts)]):
+            return text.join(_or_hole(of(part)) for part in parts)
+    return None
 
 
 def _filled(pattern: str, mark: str, values: list[str]) -> str:

@@ -13,9 +13,12 @@ from app.contracts.finding import Finding
 from app.contracts.gate import Bench
 from app.contracts.gates.data.sql import holds_several, names_of_others, schema_is_open, switches_role
 from app.contracts.sessions import session_names
-from app.contracts.syntax import HOLE, Said, Source, Texts, read_sources
+from app.contracts.syntax import HOLE, Said, Source, Texts
 
 KERNEL: Final = "kernel"
+PLAIN_ID: Final = (
+    "Keep the id in a plain BIGINT column, as a caller or an event brought it; the neighbour's events tell when it ends."
+)
 _SQL_FILES: Final = ("crud", "models", "migrations")
 _FOR_TYPES: Final = frozenset({"Session", "Connection", "Row", "RowMapping"})
 """What other files take from sqlalchemy, besides its errors: types, to hand sessions on."""
@@ -30,10 +33,9 @@ _COPIES: Final = frozenset({"kernel.database.copy.copy_rows", "kernel.database.c
 
 
 def check_statements(bench: Bench) -> Iterator[Finding]:
-    sources = read_sources(bench, kernel=True)
-    texts = Texts(sources)
+    texts = Texts(bench.sources)
     house = House(bench)
-    for source in sources:
+    for source in bench.sources:
         yield from _File(source, texts, house).findings()
 
 
@@ -56,6 +58,19 @@ class House:
 
     def others(self, module: str) -> frozenset[str]:
         return self.schemas - {module}
+
+    def door(self, module: str, owner: str) -> str:
+        """How `module` gets at what `owner` keeps."""
+        copy = f"keep a copy in a table of {module} that a listener fills from {owner}'s events"
+        if owner == KERNEL:
+            return "Take it out: what modules may have of the kernel's tables, the container hands them (events, principals)."
+        if owner in self._needs(module):
+            return f"Call a method of {owner}.interface instead and join in Python, or {copy}."
+        return f"{copy[0].upper()}{copy[1:]} (listeners.py), or let a module that needs both ask both."
+
+    def _needs(self, module: str) -> frozenset[str]:
+        direct = self.bench.facts[module].needs if module in self.bench.facts else ()
+        return frozenset(direct).union(*map(self._needs, direct))
 
 
 @dataclass(frozen=True)
@@ -108,14 +123,8 @@ class _File:
                 f"A branch makes and changes what is in the schema {module} only; ask {owner}'s team for that change in their"
                 " branch, and for what you want to read there in their interface.",
             )
-        return self._finding("foreign-sql", line, f"SQL of {module} names {name}, which belongs to {owner}.", self._door(owner))
-
-    def _door(self, owner: str) -> str:
-        if owner == KERNEL:
-            return "Take it out: what modules may have of the kernel's tables, the container hands them (events, principals)."
-        return (
-            f"Call a method of {owner}.interface instead and join in Python, or keep a copy in a table of {self.source.module}"
-            f" that a listener fills from {owner}'s events."
+        return self._finding(
+            "foreign-sql", line, f"SQL of {module} names {name}, which belongs to {owner}.", self.house.door(module, owner)
         )
 
     def _foreign_key(self, name: str, line: int) -> Finding:
@@ -124,7 +133,7 @@ class _File:
             "foreign-key",
             line,
             f"A foreign key of {module} leads to {name}, which belongs to {owner}.",
-            f"Keep the id in a plain BIGINT column; whether it exists, {owner}.interface says when it is written.",
+            PLAIN_ID,
         )
 
     def _built_names(self) -> Iterator[Finding]:
@@ -136,6 +145,11 @@ class _File:
                 parts = self.source.dotted(node).split(".")
                 if parts[:2] == ["sqlalchemy", "func"] and len(parts) == 4 and parts[2] in self._others:
                     yield self._foreign(".".join(parts[2:]), node.lineno)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                for name in _imported_by(self.source, node):
+                    owner, _, rest = name.partition(".")
+                    if owner in self._others and re.match(r"(models|crud)(\.|\Z)", rest):
+                        yield self._foreign(name, node.lineno)
 
     def _call(self, node: ast.Call, name: str) -> Iterator[Finding]:
         ends = name.rpartition(".")[2]
@@ -198,9 +212,8 @@ class _File:
                     yield self._role_switch(node.lineno, "opens connections of its own", f"`{name}`")
                 elif _KERNEL_ONLY.match(name):
                     yield self._role_switch(node.lineno, "takes what only the kernel switches roles with", f"`{name}`")
-        elif isinstance(node, ast.Call) and "." in (name := self.source.dotted(node.func)) and _CONNECTS.match(name):
-            if self.source.imported.get(name.rpartition(".")[2]) != name:
-                yield self._role_switch(node.lineno, "opens connections of its own", f"`{name}`")
+        elif isinstance(node, ast.Attribute) and _CONNECTS.match(name := self.source.dotted(node)):
+            yield self._role_switch(node.lineno, "opens connections of its own", f"`{name}`")
 
     def _on_session(self, node: ast.Attribute) -> bool:
         root: ast.expr = node
@@ -274,4 +287,3 @@ def _imported_by(source: Source, node: ast.Import | ast.ImportFrom) -> list[str]
 def _quoted(said: Said) -> str:
     text = " ".join(said.text.replace(HOLE, "…").split())
     return f"`{text if len(text) <= 60 else text[:57] + '…'}`"
-
