@@ -126,7 +126,8 @@ def _finding(kept: _Kept, error: DBAPIError) -> Finding:
     told = first_line(error).rstrip(".")
     if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
         fix = (
-            f"Ask for it through the interface of the module that it belongs to: {kept.module}'s role has its own tables only."
+            f"{kept.module}'s role has its own tables only, with the rights that `grant` says: ask for what is another module's"
+            " through that module's interface."
         )
     else:
         fix = "Mend the statement, or write the revision that it waits for: the newest schema is what it has to fit."

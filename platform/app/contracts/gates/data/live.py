@@ -35,7 +35,8 @@ _ACROSS: Final = text(
       LEFT JOIN pg_class f ON d.refclassid = 'pg_class'::regclass AND f.oid = d.refobjid
       LEFT JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
       JOIN pg_namespace m ON m.oid = COALESCE(f.relnamespace, p.pronamespace)
-    WHERE n.oid <> m.oid AND n.nspname = ANY(:schemas) AND m.nspname = ANY(:schemas) ORDER BY 1, 2, 4, 5
+    WHERE n.oid <> m.oid AND COALESCE(f.relkind, 'r') <> 'i' AND n.nspname = ANY(:schemas) AND m.nspname = ANY(:schemas)
+    ORDER BY 1, 2, 4, 5
     """
 )
 _BODIES: Final = text(
