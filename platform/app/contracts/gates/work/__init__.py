@@ -18,6 +18,9 @@ RULES: Final = {
     "generator-dependency": "No route depends on a generator, whose end runs after the answer was sent.",
     "outside-call-in-transaction": "No provider, mail server or other service is called while a transaction is open.",
     "lazy-load": "Touching an attribute reads nothing: relationships and deferred columns raise instead.",
+    "no-budget": "Each route and each interface method has a budget of round trips, and each budget is of one that there is.",
+    "unmeasured": "A test of the module measures each route and each interface method that has a budget.",
+    "over-budget": "No route and no interface method takes more round trips than its budget.",
 }
 
 
@@ -27,6 +30,15 @@ def _static(bench: Bench) -> Iterator[Finding]:
         told.add(finding.key)
         yield finding
     yield from (finding for finding in check_mappers(bench) if finding.key not in told)
+    from app.contracts.gates.work.budgets import check_budgets  # imports the modules, which the rest can do without
+
+    yield from check_budgets(bench)
+
+
+def _live(bench: Bench) -> Iterator[Finding]:
+    from app.contracts.gates.work.measuring import check_measured  # as above
+
+    yield from check_measured(bench)
 
 
 gate: Final = Gate(
@@ -34,4 +46,5 @@ gate: Final = Gate(
     contract="One use case is one transaction, opened and ended in one place, and costs what its module has written down.",
     rules=RULES,
     static=_static,
+    live=_live,
 )
