@@ -31,12 +31,17 @@ class Source:
         return self.name.split(".")[1] if "." in self.name else ""
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of the tree."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def imported(self) -> Mapping[str, str]:
         """Local name -> where it comes from, wherever in the file it is imported."""
         return dict(self._imported())
 
     def _imported(self) -> Iterator[tuple[str, str]]:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
@@ -66,7 +71,7 @@ class Source:
     def constants(self) -> Mapping[str, ast.expr]:
         """What stands behind `NAME = …`, also inside of functions, for names that are set once."""
         found: dict[str, list[ast.expr | None]] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             for name, value in _bindings(node):
                 found.setdefault(name, []).append(value)
         return {name: values[0] for name, values in found.items() if len(values) == 1 and values[0] is not None}

@@ -71,6 +71,7 @@ _MEMBERS: Final = text(
     GROUP BY 1, 2 ORDER BY 1, 2
     """
 )
+_ALMIGHTY: Final = text("SELECT rolname FROM pg_roles WHERE rolsuper")
 _POWERS: Final = text(
     """
     SELECT oid::regrole::text AS role, ARRAY_REMOVE(ARRAY[
@@ -199,7 +200,7 @@ class _Rights:
             for branch in self.plan.branches
             for privilege in DML
         }
-        if self.plan.migrator not in (self.plan.application, self.names.owner(KERNEL)):
+        if self.plan.migrator != self.names.module(KERNEL):
             wanted.add((self.plan.migrator, KERNEL, "r", self.names.module(KERNEL), "SELECT"))
         found = {
             (row.owner.strip('"'), row.schema, row.kind, row.grantee.strip('"'), row.privilege)
@@ -220,7 +221,9 @@ class _Rights:
         roles = [role for branch in self.plan.branches for role in (self.names.owner(branch), self.names.module(branch))]
         rows = self.connection.execute(_MEMBERS, {"roles": _quoted(roles), "application": self.plan.application})
         found = {(row.role.strip('"'), row.member.strip('"')): (row.inherits, row.sets) for row in rows}
-        for key in sorted({*found, *wanted}):
+        # To a superuser nobody needs to give anything.
+        almighty = set(self.connection.scalars(_ALMIGHTY))
+        for key in sorted(key for key in {*found, *wanted} if key[1] not in almighty):
             # Whoever makes a role may give it away: CREATEROLE brings that, and neither the rights nor the role itself.
             if found.get(key, (False, False)) != wanted.get(key, (False, False)):
                 yield self._membership(*key, found.get(key), wanted.get(key, (False, False)))
@@ -236,7 +239,8 @@ class _Rights:
         roles = [role for branch in self.plan.branches for role in (self.names.owner(branch), self.names.module(branch))]
         rows = self.connection.execute(_POWERS, {"roles": _quoted(roles), "application": self.plan.application})
         for row in rows:
-            if row.powers:
+            # One login for everything needs what the migrator needs; start-up says so.
+            if row.powers and not (row.role.strip('"') == self.plan.application == self.plan.migrator):
                 what = f"{self._label(row.role).capitalize()} is {' and '.join(row.powers)}."
                 fix = "Take it away with ALTER ROLE: a role that modules speak as has no power beyond its tables."
                 yield _finding("membership", "kernel", self._label(row.role), what, fix)

@@ -138,7 +138,7 @@ class _File:
 
     def _built_names(self) -> Iterator[Finding]:
         """Names that are no SQL yet: `table("products", schema="catalog")`, `text("catalog.products")`, `func.kernel.…`."""
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if isinstance(node, ast.Call):
                 yield from self._call(node, self.source.dotted(node.func))
             elif isinstance(node, ast.Attribute):
@@ -190,7 +190,7 @@ class _File:
                 yield self._role_switch(said.line, "says a statement that changes the role", _quoted(said))
             elif not self._migrates and self._is_several(said):
                 yield self._role_switch(said.line, "puts several statements into one text", _quoted(said))
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             yield from self._ways_past(node)
 
     def _is_several(self, said: Said) -> bool:
@@ -237,7 +237,7 @@ class _File:
     def _misplaced(self) -> Iterator[Finding]:
         if self.source.kind in _SQL_FILES:
             return
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for name in _imported_by(self.source, node):
                     if self._makes_sql(name):

@@ -39,7 +39,7 @@ def check_models(bench: Bench) -> Iterator[Finding]:
 
 
 def _metadatas(source: Source, texts: Texts) -> Iterator[Finding]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Call):
             continue
         name = source.dotted(node.func)
@@ -59,7 +59,7 @@ def _classes(sources: Iterable[Source]) -> dict[str, frozenset[str]]:
     """Module -> the names of its mapped classes."""
     found: dict[str, set[str]] = {}
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef) and any(_sets_table(part) for part in node.body):
                 found.setdefault(source.module, set()).add(node.name)
     return {module: frozenset(names) for module, names in found.items()}
@@ -146,7 +146,7 @@ class Home:
     def declared(self, name: str) -> tuple[str, int | None]:
         """Where a table is declared, by its name; the file `models` when that is not to be seen."""
         for source in self.sources:
-            for node in ast.walk(source.tree):
+            for node in source.nodes:
                 values = (
                     [part.value for part in node.body if _sets_table(part) and hasattr(part, "value")]
                     if isinstance(node, ast.ClassDef)

@@ -120,7 +120,7 @@ def _unmeasured_module(module: str) -> Finding:
         module=module,
         where=file_of(module),
         what=f"No test measures what {module} costs, so its budgets are guesses.",
-        fix=f"Write {_tests(module)}: each route asked once by `meter.spend`, each interface method called once by `meter.call`.",
+        fix=f"Write {_tests(module)}: each route by `meter.spend`, each interface method by `meter.call`, once.",
     )
 
 

@@ -60,9 +60,7 @@ class _Module:
 
     def _calling_outside(self) -> frozenset[str]:
         self._functions = frozenset()
-        functions = [
-            (source, node) for source in self._sources for node in ast.walk(source.tree) if isinstance(node, _Function)
-        ]
+        functions = [(source, node) for source in self._sources for node in source.nodes if isinstance(node, _Function)]
         while True:
             found = {node.name for source, node in functions if any(self._outside(source, part) for part in ast.walk(node))}
             if found <= self._functions:
@@ -72,10 +70,8 @@ class _Module:
 
 def _outside_objects(source: Source) -> Iterator[str]:
     """Names and attributes that hold a gateway, by their types."""
-    answering = {
-        node.name for node in ast.walk(source.tree) if isinstance(node, _Function) and _names_outside(source, node.returns)
-    }
-    for node in ast.walk(source.tree):
+    answering = {node.name for node in source.nodes if isinstance(node, _Function) and _names_outside(source, node.returns)}
+    for node in source.nodes:
         match node:
             case ast.arg(arg=name, annotation=annotation) if _names_outside(source, annotation):
                 yield name

@@ -42,7 +42,7 @@ class _File:
     # ---- commit
 
     def commits(self) -> Iterator[Finding]:
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             match node:
                 case ast.Attribute(attr=name) if name in _ENDS and not self._is_ours(node):
                     yield self._commit(node.lineno, f"`.{name}`")
@@ -76,7 +76,7 @@ class _File:
     # ---- transactions where they do not belong
 
     def openings(self) -> Iterator[Finding]:
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if not isinstance(node, ast.Call):
                 continue
             if self.source.kind != "service" and (name := opens(self.source, node)):
@@ -96,7 +96,7 @@ class _File:
     # ---- sessions that are kept
 
     def kept_sessions(self) -> Iterator[Finding]:
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if isinstance(node, ast.ClassDef):
                 yield from self._fields(node)
         for function in self.source.functions():
@@ -174,7 +174,7 @@ def _within(block: ast.With) -> Iterator[ast.AST]:
 
 
 def _generators(source: Source, sources: list[Source]) -> Iterator[Finding]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Call) or not _DEPENDS.match(source.dotted(node.func)):
             continue
         given = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "dependency")]
@@ -196,7 +196,7 @@ def _is_generator(name: str, sources: list[Source]) -> bool:
     home, _, function = name.rpartition(".")
     for source in sources:
         if source.name == home:
-            for node in ast.walk(source.tree):
+            for node in source.nodes:
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function:
                     return any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(node))
     return False
