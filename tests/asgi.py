@@ -15,6 +15,8 @@ class Answer:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    operation: str = ""
+    """The operationId of the route that answered."""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -34,7 +36,7 @@ async def ask(
     sent = {"host": "shop", "content-length": str(len(body)), **(headers or {})}
     if body:
         sent.setdefault("content-type", "application/json")
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
@@ -63,4 +65,5 @@ async def ask(
             answer.body += message.get("body", b"")
 
     await app(scope, receive, send)
+    answer.operation = getattr(scope.get("route"), "operation_id", None) or ""
     return answer

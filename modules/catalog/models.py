@@ -63,6 +63,7 @@ class Product(Base):
             persisted=True,
         ),
         deferred=True,
+        deferred_raiseload=True,
     )
 
     __table_args__ = (

@@ -21,6 +21,7 @@ from rich.table import Table
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
+from app.contracts.gates.data.rights import check_rights
 from app.migrations import Branch, Target, branches, config, scratch, target_of
 from app.modules import ModuleError, variables
 from kernel.database.embedded import EmbeddedPostgresError
@@ -225,9 +226,13 @@ def current() -> None:
 @db.command()
 def roles(
     sql: Annotated[bool, typer.Option("--sql", help="Print the script for the administrator.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare owners, grants and memberships with the modules.")] = False,
 ) -> None:
     """Show whether PostgreSQL keeps the modules apart (roles, their logins), and why not."""
     names = [branch.name for branch in branches()]
+    if check:
+        _check_rights(names)
+        return
     if sql:
         with _one_sentence(), target_of(load_settings(known=variables()), start=False) as database:
             typer.echo(database.plan(names, roles=True).script())
@@ -244,6 +249,21 @@ def roles(
         typer.echo("A way around it is left: PUBLIC may still use set_config, plpgsql, sql or temporary tables.")
     if not wall.on or missing:
         typer.echo("`emporium db roles --sql` prints what the administrator has to run.")
+
+
+def _check_rights(names: list[str]) -> None:
+    """What the gate `data` says of a database of its own, said of the real one. Exit code 1 when something differs."""
+    with _target() as database, _connected(database) as connection:
+        wall = detect(connection, database.names, names, login=database.application)
+        found = list(check_rights(connection, database.plan(names, roles=True))) if wall.on else []
+    for finding in found:
+        typer.echo(f"{finding.where}: {finding.what} Fix: {finding.fix}")
+    if not wall.on:
+        typer.echo(f"The wall between the modules is off: {wall.reason}.")
+    elif not found:
+        typer.echo("Owners, grants, default privileges and memberships are as the modules say.")
+    if found or not wall.on:
+        raise typer.Exit(1)
 
 
 def _yes(value: bool) -> str:
