@@ -22,6 +22,8 @@ from kernel.database.tables import SCHEMA as KERNEL
 log = logging.getLogger("emporium.migrations")
 
 VERSION_TABLE: Final = "alembic_version"
+SESSION: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0")
+"""A migration may take long, but it may not queue long for a lock: whoever comes behind it would wait as well."""
 _DML: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
