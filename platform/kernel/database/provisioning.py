@@ -257,7 +257,9 @@ def require_login(connection: Connection, login: str) -> None:
 
 def run(connection: Connection, steps: Iterable[Step]) -> list[str]:
     """Run what is not done yet, in the current transaction, and answer those statements. Raises RolesUnavailable."""
-    ran = []
+    steps, ran = list(steps), []
+    if _all_done(connection, steps):
+        return []
     for step in steps:
         if _driver_sql(connection, f"SELECT {step.done}"):
             continue
@@ -276,6 +278,16 @@ def run(connection: Connection, steps: Iterable[Step]) -> list[str]:
         if _driver_sql(connection, f"SELECT {step.done}"):
             ran.append(step.sql)
     return ran
+
+
+def _all_done(connection: Connection, steps: Sequence[Step]) -> bool:
+    """Asked in one statement, as it is so at nearly every start."""
+    try:
+        with connection.begin_nested():
+            return bool(_driver_sql(connection, f"SELECT {' AND '.join(f'({step.done})' for step in steps)}"))
+    except DBAPIError:
+        # Some questions can only be asked once the role or schema is there.
+        return False
 
 
 def missing_restrictions(connection: Connection, plan: Plan) -> bool:

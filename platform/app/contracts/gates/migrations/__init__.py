@@ -69,7 +69,7 @@ def _unwritable(revision: Revision, function: str, error: Unwritable) -> Finding
 
 
 def live(bench: Bench) -> Iterator[Finding]:
-    from app.contracts.gates.migrations.live import check_databases  # imports the modules, which may be impossible
+    from app.contracts.gates.migrations.databases import check_databases  # imports the modules, which may be impossible
 
     branches = read_revisions(bench)
     # With a branch that forks or crosses, Alembic itself goes nowhere; the static half says so.
