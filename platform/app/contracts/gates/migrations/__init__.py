@@ -7,7 +7,7 @@ from typing import Final
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench, Gate
-from app.contracts.gates.migrations.history import Branches, check_branches, check_history, finding
+from app.contracts.gates.migrations.history import Branches, check_branches, check_history, finding, refuses
 from app.contracts.gates.migrations.neighbours import check_schemas
 from app.contracts.gates.migrations.revisions import Revision, read_revisions
 from app.contracts.gates.migrations.script import Unwritable, Written, write
@@ -48,7 +48,8 @@ def _check_scripts(bench: Bench, branches: Branches) -> Iterator[Finding]:
     for revision in (revision for revisions in branches.values() for revision in revisions if bench.wants(revision.branch)):
         scripts: dict[str, list[Written]] = {"upgrade": [], "downgrade": []}
         for function in scripts:
-            if revision.function(function) is not None:
+            body = revision.function(function)
+            if body is not None and not refuses(body):
                 try:
                     scripts[function] = write(revision, function)
                 except Unwritable as error:

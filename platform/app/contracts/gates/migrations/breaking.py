@@ -51,7 +51,7 @@ class Breaking:
         try:
             sent = self._break(Break())
         except Exception:  # it fails by itself, which whoever runs it to its end will tell
-            self._stage.rebuild(self._behind)
+            self._stage.restore(begin, self._behind)
             return
         # The last one is Alembic's.
         statements = [statement for statement in sent if statement.line is not None]

@@ -135,7 +135,7 @@ def _downgrade(revision: Revision) -> Iterator[Finding]:
     )
     if downgrade is None:
         yield finding("no-downgrade", revision, "It has no downgrade.", fix)
-    elif _raises(downgrade):
+    elif refuses(downgrade):
         what = "Its downgrade refuses to run, so that a deployment of it cannot be taken back."
         yield finding("no-downgrade", revision, what, fix, downgrade.lineno)
     elif _is_empty(downgrade) and upgrade is not None and not _is_empty(upgrade) and not revision.reason:
@@ -155,7 +155,8 @@ def _does_nothing(statement: ast.stmt) -> bool:
     )
 
 
-def _raises(function: ast.FunctionDef) -> bool:
+def refuses(function: ast.FunctionDef) -> bool:
+    """Whether it only raises."""
     doing = [statement for statement in function.body if not _does_nothing(statement)]
     return bool(doing) and isinstance(doing[0], ast.Raise)
 

@@ -25,12 +25,17 @@ def check_schemas(revision: Revision, statements: Sequence[Written], branches: C
     """Both by what the revision sends and by what it says, which may be sent only under some condition."""
     others = {*branches, *SHARED} - {revision.branch}
     named: dict[str, tuple[str, int | None]] = {}
-    for text, line in [*((written.sql, written.line) for written in statements), *_texts(revision.tree)]:
+    for written in statements:
+        for schema, thing in foreign(written.sql, others):
+            named.setdefault(thing, (schema, written.line))
+    # What was sent is named better than what is only said.
+    others -= {schema for schema, _ in named.values()}
+    for text, line in _texts(revision.tree):
         for schema, thing in foreign(text, others):
             named.setdefault(thing, (schema, line))
-    known = {schema for schema, _ in named.values()}
+    others -= {schema for schema, _ in named.values()}
     for schema, line in _schema_arguments(revision.tree):
-        if schema in others - known:
+        if schema in others:
             named.setdefault(schema, (schema, line))
     for thing, (schema, line) in named.items():
         what = f"It names {thing}, which is in the schema {schema}, not in {revision.branch}'s own."
@@ -39,8 +44,10 @@ def check_schemas(revision: Revision, statements: Sequence[Written], branches: C
 
 def foreign(sql: str, others: Collection[str]) -> Iterator[tuple[str, str]]:
     """(schema, "schema.name") of everything in these schemas that an SQL text names."""
+    if not others:
+        return
     names = "|".join(re.escape(name) for name in sorted(others))
-    for found in re.finditer(rf'(?<![\w."])"?({names})"?\."?(\w+|\*)', sql):
+    for found in re.finditer(rf'(?<![\w."])"?({names})"?\."?(\w+|[*…])', sql):
         # The alias of a table of one's own may be called like a module.
         if not re.search(rf'\bAS\s+"?{re.escape(found[1])}"?(?![\w."])', sql, re.IGNORECASE):
             yield found[1], f"{found[1]}.{found[2]}"
@@ -53,7 +60,7 @@ def _texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
     skipped |= {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     for node in nodes:
         if isinstance(node, ast.JoinedStr):
-            yield "".join(str(piece.value) if isinstance(piece, ast.Constant) else "x" for piece in node.values), node.lineno
+            yield "".join(str(piece.value) if isinstance(piece, ast.Constant) else "…" for piece in node.values), node.lineno
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
             yield node.value, node.lineno
 

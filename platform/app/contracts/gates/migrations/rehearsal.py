@@ -66,7 +66,7 @@ class Rehearsal:
         except Exception as error:  # whatever stops it would stop a deployment
             yield _failed(revision, error)
             self.stuck.add(revision.branch)
-            stage.rebuild(list(self._done.values()))
+            stage.restore(before, list(self._done.values()))
             return
         for lock in held:
             what = f"It holds {lock.modes} on {lock.table} while it reads all of it, and whoever writes there waits."
@@ -79,12 +79,13 @@ class Rehearsal:
 
     def _back_and_forth(self, revision: Revision, before: State, upgraded: Shape, reached: Sequence[str]) -> Iterator[Finding]:
         stage, line = self._stage, revision.line("downgrade")
+        filled = stage.state()
         try:
             stage.step("downgrade", revision)
         except Exception as error:  # as above
             where = line_of_error(error, revision.file.name) or line
             yield finding("not-reversible", revision, f"Its downgrade fails on tables with rows: {_first(error)}.", _UNDO, where)
-            stage.rebuild(reached)
+            stage.restore(filled, reached)
             return
         after = stage.state()
         for name in sorted(before.rows):

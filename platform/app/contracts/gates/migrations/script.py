@@ -9,12 +9,18 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
-from typing import Any
+from typing import Any, Final, cast
 
+from alembic.config import Config
 from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from app.contracts.gates.migrations.revisions import Revision
+
+_NO_SCRIPTS: Final = cast("ScriptDirectory", None)
+"""A revision that is written asks for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ def write(revision: Revision, function: str) -> list[Written]:
         take = _taker(written, revision.file.name)
         context.impl.static_output = take  # type: ignore[method-assign]  # Alembic's own way out, before it is a file
         take("BEGIN;")
-        with Operations.context(context):
+        with EnvironmentContext(Config(), _NO_SCRIPTS, as_sql=True) as environment, Operations.context(context):
+            environment._migration_context = context  # what env.py's configure() would do
             getattr(module, function)()
         take("COMMIT;")
     except Exception as error:  # whatever a revision does that needs a database

@@ -54,7 +54,7 @@ _FIXES: Final[Mapping[str, str]] = {
 }
 """Said in our words, where squawk has no help or does not know Alembic's."""
 
-_WAIVER: Final = re.compile(r"#\s*squawk-ignore\s+([\w-]+):\s*(\S.*)")
+_WAIVER: Final = re.compile(r"#[ \t]*squawk-ignore[ \t]+([\w-]+):[ \t]*(\S.*)")
 _DROPPED: Final = re.compile(r'DROP CONSTRAINT\s+(?:IF EXISTS\s+)?"?(\w+)', re.IGNORECASE)
 
 
@@ -121,8 +121,9 @@ def _comes_back(dropped: Written, later: Sequence[Written]) -> bool:
 
 
 def _waived(revision: Revision) -> set[str]:
+    """Rules that the file sets aside, each with a reason."""
     return {rule for rule, _ in _WAIVER.findall(revision.file.read_text(encoding="utf-8"))}
 
 
 def _first_sentence(message: str) -> str:
-    return re.split(r"(?<=\w`?)\.\s", message)[0].rstrip(".") + "."
+    return message.partition(". ")[0].rstrip(".") + "."

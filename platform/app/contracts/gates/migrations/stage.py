@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 from alembic import command
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from app.contracts.gates.migrations.revisions import Revision
 from app.contracts.gates.migrations.rows import checksums, fill
@@ -69,7 +69,9 @@ class Stage:
         self._target = self._stack.enter_context(self._laboratory.clone(self._provisioned))
         self._config = config(self._target)
         url = (self._target.creator or self._target.url).set(database=self._target.database)
-        self._engine = create_engine(url, poolclass=NullPool)
+        # One connection that stays: a new one has to read the whole catalogue again.
+        self._engine = create_engine(url, pool_size=1)
+        self._stack.callback(self._engine.dispose)
         self._roles = roles_of(self._target)
 
     def run(self, verb: Verb, destination: str) -> None:
@@ -87,6 +89,11 @@ class Stage:
         for destination in done:
             self.run("upgrade", destination)
         self.fill()
+
+    def restore(self, wanted: State, done: Sequence[str]) -> None:
+        """Rebuild, unless nothing has come to harm."""
+        if self.state() != wanted:
+            self.rebuild(done)
 
     def fill(self) -> None:
         with self._engine.begin() as connection:
