@@ -89,8 +89,8 @@ class Stock(Base):
     quantity: Mapped[int] = mapped_column(Integer)
     reserved: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
-    # Set by the trigger below. An index on `quantity > reserved` itself would have to be written by every sale: no update of the
-    # row could be HOT. A generated column could not be added without rewriting the table under those who sell.
+    # Set by the trigger below. An index on `quantity > reserved` itself would have to be written by every sale: no update of
+    # the row could be HOT. A generated column could not be added without rewriting the table under those who sell.
     sold_out: Mapped[bool] = mapped_column(server_default=text("false"))
     # Of the code before reservations, which may still serve; to be dropped, with its indexes, in the release after.
     available: Mapped[bool] = mapped_column(Computed("quantity > 0", persisted=True))

@@ -27,11 +27,11 @@ depends_on = {depends_on!r}
 def upgrade() -> None:
 {upgrade}
 '''
-_DOWNGRADE: Final = '''
+_DOWNGRADE: Final = """
 
 def downgrade() -> None:
 {downgrade}
-'''
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,11 @@ def chain(module: str, *revisions: Planted) -> list[Planted]:
     behind = [HEADS[module], *(revision.revision for revision in revisions)]
     return [
         Planted(
-            module=module, revision=revision.revision, upgrade=revision.upgrade, downgrade=revision.downgrade, down=behind[number]
+            module=module,
+            revision=revision.revision,
+            upgrade=revision.upgrade,
+            downgrade=revision.downgrade,
+            down=behind[number],
         )
         for number, revision in enumerate(revisions)
     ]

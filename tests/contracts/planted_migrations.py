@@ -99,7 +99,9 @@ BRANCHES: Final = [
     Planting(
         claim="a_revision_without_a_readable_name",
         rule="migrations/branch",
-        edits=[Write(file="modules/users/migrations/2027_nameless.py", text='revision = "".join("ab")\ndown_revision = None\n')],
+        edits=[
+            Write(file="modules/users/migrations/2027_nameless.py", text='revision = "".join("ab")\ndown_revision = None\n')
+        ],
         where="modules/users/migrations/2027_nameless.py",
         says="It does not say in plain text which revision it is.",
         fix="Give it `revision: str",
@@ -163,7 +165,7 @@ NEIGHBOURS: Final = [
     _trespass(
         "a_foreign_key_to_a_neighbours_table",
         "reference",
-        'op.create_foreign_key("fk_x", "accounts", "orders", ["id"], ["id"], source_schema="users", referent_schema="ordering")',
+        'op.create_foreign_key("fk", "accounts", "orders", ["id"], ["id"], source_schema="users", referent_schema="ordering")',
         "op.create_foreign_key",
         "ordering.orders",
     ),
@@ -524,7 +526,7 @@ LIVE: Final = [
         "an_upgrade_that_looks_whether_a_neighbour_is_there",
         "order",
         FICKLE.at("def upgrade"),
-        "In the order kernel, catalog, users it ends otherwise after kernel and catalog: there is a column liked of users.things.",
+        "it ends otherwise after kernel and catalog: there is a column liked of users.things.",
         "Let it do the same wherever it runs",
     ),
     _live(
@@ -587,14 +589,14 @@ LIVE: Final = [
         "a_grant_that_no_model_knows",
         "catalogue-drift",
         "users.role_grants",
-        "The rights users.role_grants is not the same",
+        "The models and the revisions differ in the rights on users.role_grants: owner",
         "Say it on both sides",
     ),
     _live(
         "a_check_of_the_same_name_with_another_text",
         "catalogue-drift",
         "users.accounts",
-        "The check ck_accounts_closed_is_erased of users.accounts is not the same: the models say CHECK",
+        "The models and the revisions differ in the check ck_accounts_closed_is_erased of users.accounts: CHECK",
         "Say it on both sides",
         Replace(file="modules/users/models.py", old=_CHECK, new=_CHECK.replace(" AND ", " OR ")),
     ),

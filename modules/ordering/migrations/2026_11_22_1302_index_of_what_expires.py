@@ -16,9 +16,7 @@ depends_on: str | Sequence[str] | None = None
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         # A build that was broken off leaves an invalid index, which would only cost.
-        op.drop_index(
-            "ix_orders_pending_expires_at", "orders", schema="ordering", if_exists=True, postgresql_concurrently=True
-        )
+        op.drop_index("ix_orders_pending_expires_at", "orders", schema="ordering", if_exists=True, postgresql_concurrently=True)
         op.create_index(
             "ix_orders_pending_expires_at",
             "orders",
@@ -31,6 +29,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
-        op.drop_index(
-            "ix_orders_pending_expires_at", "orders", schema="ordering", if_exists=True, postgresql_concurrently=True
-        )
+        op.drop_index("ix_orders_pending_expires_at", "orders", schema="ordering", if_exists=True, postgresql_concurrently=True)

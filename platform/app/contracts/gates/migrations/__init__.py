@@ -28,7 +28,10 @@ _LIVE: Final = {
     "blocks": "No revision holds a lock that writers wait for while it reads a whole table.",
     "not-reversible": "Up and down again leaves every row and everything else that was there as it was.",
     "second-upgrade": "After its downgrade a revision goes up again, and makes the same.",
-    "atomic": "An error after any statement leaves schema, rows and version as before, and the next try succeeds.",
+    "atomic": (
+        "An error after any statement leaves schema, rows and version as before, and the next try succeeds (tried after the"
+        " middle and the last one, with --full after each)."
+    ),
     "autocommit-step": "What runs outside of a transaction has a revision of its own, and another try finishes it.",
     "order": "In whichever order the modules are migrated, the same schema comes out.",
     "drift": "Alembic finds no difference between the models and what the revisions make.",

@@ -65,7 +65,7 @@ class Breaking:
         """Run until it breaks there; answers what it sent. Raises what the revision raises by itself."""
         with ExitStack() as stack:
 
-            def before(connection: Connection, statement: Statement) -> None:
+            def before(connection: Connection, _: Statement) -> None:
                 if where.busy and len(sent) - 1 == where.number:
                     stack.enter_context(self._stage.busy(self._revision.branch))
                     connection.exec_driver_sql("SET lock_timeout = '20ms'")
@@ -128,8 +128,9 @@ class Breaking:
             place = statements[-1 if where.number is None else where.number]
             fault = self._tried_again(begin, wanted)
             if fault is not None:
-                when = f"When `{_short(place.sql)}` of its {self._verb} {'is broken off' if where.busy else 'is the last to succeed'}"
-                yield finding("autocommit-step", self._revision, f"{when}, {fault}.", _AGAIN, place.line)
+                end = "is broken off" if where.busy else "is the last to succeed"
+                what = f"When `{_short(place.sql)}` of its {self._verb} {end}, {fault}."
+                yield finding("autocommit-step", self._revision, what, _AGAIN, place.line)
                 self._stage.rebuild(self._behind)
                 return
             wanted = wanted or self._stage.state()

@@ -98,7 +98,7 @@ def _predecessor(revision: Revision, homes: Mapping[str, Sequence[Revision]]) ->
 
 def _forks(revisions: Sequence[Revision]) -> Iterator[Finding]:
     after: dict[tuple[str, ...], Revision] = {}
-    newest = (in_order(revisions) or [None])[-1]
+    newest = in_order(revisions)[-1:]
     for revision in revisions:
         if len(revision.down) > 1:
             continue
@@ -106,7 +106,7 @@ def _forks(revisions: Sequence[Revision]) -> Iterator[Finding]:
         if first is revision:
             continue
         line = revision.line("down_revision")
-        fix = f'Set down_revision to "{newest.id if newest else first.id}", the newest revision of {revision.branch}.'
+        fix = f'Set down_revision to "{(newest or [first])[0].id}", the newest revision of {revision.branch}.'
         if revision.down:
             what = f"It comes after {revision.down[0]}, as {first.file.name} does: the branch {revision.branch} forks here."
         else:
@@ -150,9 +150,7 @@ def _is_empty(function: ast.FunctionDef) -> bool:
 def _does_nothing(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Return):
         return statement.value is None or isinstance(statement.value, ast.Constant)
-    return isinstance(statement, ast.Pass) or (
-        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    )
+    return isinstance(statement, ast.Pass) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
 
 
 def refuses(function: ast.FunctionDef) -> bool:
@@ -180,16 +178,15 @@ def _disappeared(branch: str, name: str) -> Finding:
     folder = "platform/kernel" if branch == "kernel" else f"modules/{branch}"
     what = f"The released revision {name} of {branch} is gone: databases that are at it could go nowhere."
     fix = "Restore its file from the released commit; what it made is undone by a new revision."
-    return Finding(
-        rule="migrations/released-revision", module=branch, where=f"{folder}/migrations", what=what, fix=fix
-    )
+    return Finding(rule="migrations/released-revision", module=branch, where=f"{folder}/migrations", what=what, fix=fix)
 
 
 def _changed(revision: Revision, released: Mapping[str, str]) -> Finding:
     newcomers = [down for down in revision.down if down not in released]
     if newcomers:
         what = f"The released revision {revision.id} has got a new predecessor, {newcomers[0]}, which its databases never ran."
-        fix = f"Restore this file (`git checkout <release> -- {revision.where}`) and put {newcomers[0]} after the newest revision."
+        restore = f"Restore this file (`git checkout <release> -- {revision.where}`)"
+        fix = f"{restore} and put {newcomers[0]} after the newest revision."
         return finding("released-revision", revision, what, fix, revision.line("down_revision"))
     what = f"The released revision {revision.id} has changed: databases that ran it keep what it said before."
     fix = f"Restore it (`git checkout <release> -- {revision.where}`) and write the change as a new revision."

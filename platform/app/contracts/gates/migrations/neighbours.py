@@ -30,13 +30,13 @@ def check_schemas(revision: Revision, statements: Sequence[Written], branches: C
             named.setdefault(thing, (schema, written.line))
     # What was sent is named better than what is only said.
     others -= {schema for schema, _ in named.values()}
-    for text, line in _texts(revision.tree):
+    for text, place in _texts(revision.tree):
         for schema, thing in foreign(text, others):
-            named.setdefault(thing, (schema, line))
+            named.setdefault(thing, (schema, place))
     others -= {schema for schema, _ in named.values()}
-    for schema, line in _schema_arguments(revision.tree):
+    for schema, place in _schema_arguments(revision.tree):
         if schema in others:
-            named.setdefault(schema, (schema, line))
+            named.setdefault(schema, (schema, place))
     for thing, (schema, line) in named.items():
         what = f"It names {thing}, which is in the schema {schema}, not in {revision.branch}'s own."
         yield finding("foreign-schema", revision, what, FIX, line)
@@ -67,6 +67,5 @@ def _texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 def _schema_arguments(tree: ast.Module) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and (node.arg or "").endswith("schema"):
-            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-                yield node.value.value, node.value.lineno
+        if isinstance(node, ast.keyword) and (node.arg or "").endswith("schema") and isinstance(node.value, ast.Constant):
+            yield str(node.value.value), node.value.lineno

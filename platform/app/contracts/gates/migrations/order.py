@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from alembic import command
@@ -43,7 +43,7 @@ class Orders:
         """Each branch before and after the kernel; on it, each pair of modules in both orders."""
         modules = [name for name in self._lines if name != KERNEL]
         alone = {name: self._shape((KERNEL,) if name == KERNEL else (KERNEL, name), name) for name in self._lines}
-        orders = [(name, KERNEL) for name in modules]
+        orders: list[tuple[str, ...]] = [(name, KERNEL) for name in modules]
         orders += [(KERNEL, first, second) for first in modules for second in modules if first != second]
         faulty: set[str] = set()
         for order in orders:
@@ -59,16 +59,13 @@ class Orders:
             found = changes(alone, self._shape(order, branch))
         except CommandError as error:
             what = f"It cannot go up in the order {', '.join(order)}: {str(error).partition(chr(10))[0].rstrip('.')}."
-            return self._fault(branch, what, self._lines[branch].revisions[-1])
+            return _fault(what, self._lines[branch].revisions[-1])
         if not found:
             return None
         culprit = self._culprit(order, branch)
         company = " and ".join(name for name in order if name != branch)
         when = f"after {company}" if order[-1] == branch else f"with {company}"
-        return self._fault(branch, f"In the order {', '.join(order)} it ends otherwise {when}: {_told(found[0])}.", culprit)
-
-    def _fault(self, branch: str, what: str, revision: Revision) -> Finding:
-        return finding("order", revision, what, _FIX, revision.line("upgrade"))
+        return _fault(f"In the order {', '.join(order)} it ends otherwise {when}: {_told(found[0])}.", culprit)
 
     def _culprit(self, order: tuple[str, ...], branch: str) -> Revision:
         """The first revision after which both differ."""
@@ -96,6 +93,10 @@ class Orders:
 def _shape(target: Target, branch: str) -> Shape:
     with create_engine(target.url, poolclass=NullPool).connect() as connection:
         return shape_of(connection, [branch], roles_of(target))
+
+
+def _fault(what: str, revision: Revision) -> Finding:
+    return finding("order", revision, what, _FIX, revision.line("upgrade"))
 
 
 def _told(change: Change) -> str:

@@ -20,8 +20,8 @@ from kernel.database.errors import sqlstate
 
 _DENIED = "42501"
 _UNDO = (
-    "Take back all that upgrade does and nothing else. What must stay is said in downgrade's docstring: \"\"\"Leaves …, because"
-    " …\"\"\"; rows stay in any case."
+    'Take back all that upgrade does and nothing else. What must stay is said in downgrade\'s docstring: """Leaves …, because'
+    ' …"""; rows stay in any case.'
 )
 
 
@@ -84,7 +84,9 @@ class Rehearsal:
             stage.step("downgrade", revision)
         except Exception as error:  # as above
             where = line_of_error(error, revision.file.name) or line
-            yield finding("not-reversible", revision, f"Its downgrade fails on tables with rows: {_first(error)}.", _UNDO, where)
+            yield finding(
+                "not-reversible", revision, f"Its downgrade fails on tables with rows: {_first(error)}.", _UNDO, where
+            )
             stage.restore(filled, reached)
             return
         after = stage.state()

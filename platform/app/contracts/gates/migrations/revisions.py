@@ -116,9 +116,9 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         for target in targets:
-            if isinstance(target, ast.Name) and target.id in _FIELDS and isinstance(node, ast.Assign | ast.AnnAssign):
-                if node.value is not None:
-                    yield target.id, node.value
+            value = getattr(node, "value", None)
+            if isinstance(target, ast.Name) and target.id in _FIELDS and isinstance(value, ast.expr):
+                yield target.id, value
 
 
 def _literal(node: ast.expr) -> Any:

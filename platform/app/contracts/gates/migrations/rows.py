@@ -1,4 +1,4 @@
-"""Rows: a few for every table, made from what the catalogue says of it, so that revisions are tried on tables that have some."""
+"""Rows: a few for every table, made from what the catalogue says of it, so that revisions are tried on some."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _FIXES: Final[Mapping[str, str]] = {
     ),
     "constraint-missing-not-valid": "Add it NOT VALID, and VALIDATE CONSTRAINT in the next revision.",
     "adding-foreign-key-constraint": "Add it NOT VALID, and VALIDATE CONSTRAINT in the next revision.",
-    "changing-column-type": "Add a column of the new type beside it, fill it, move the code over, drop the old one a release later.",
+    "changing-column-type": "Add a column of the new type, fill it, move the code over, drop the old one a release later.",
     "renaming-column": "Add a column beside it, write both, move the code over, drop the old one a release later.",
     "renaming-table": "Leave its name; code may call it what it likes (`__tablename__`).",
     "ban-drop-column": "Drop it in the release after the one whose code stopped using it.",
@@ -85,7 +85,16 @@ def _without_comments(sql: str) -> str:
 
 def _run(files: Sequence[str]) -> list[Mapping[str, Any]]:
     tool = Path(sys.executable).with_name("squawk")
-    options = ["--reporter", "json", "--pg-version", POSTGRESQL, "--include", ",".join(INCLUDED), "--exclude", ",".join(EXCLUDED)]
+    options = [
+        "--reporter",
+        "json",
+        "--pg-version",
+        POSTGRESQL,
+        "--include",
+        ",".join(INCLUDED),
+        "--exclude",
+        ",".join(EXCLUDED),
+    ]
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as nothing:
         # A configuration of its own keeps squawk from looking for one where the command was started.
         command = [str(tool), "--config", nothing.name, *options, *files]
