@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from kernel.database.types import identity_column, module_metadata
+from kernel.database.types import declare, identity_column, module_metadata
 
 SCHEMA: Final = "kernel"
 
@@ -95,4 +95,23 @@ principals: Final = Table(
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
+)
+
+declare(
+    metadata,
+    # Sent in front of the first statement of every authenticated request. The message holds no data: it may end up in an
+    # answer.
+    """
+    CREATE FUNCTION kernel.require_principal(user_id bigint, epoch bigint) RETURNS void
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+    BEGIN
+      PERFORM FROM kernel.principals AS known
+        WHERE known.user_id = require_principal.user_id AND known.epoch = require_principal.epoch;
+      IF NOT FOUND THEN
+        RAISE EXCEPTION 'the principal is not valid any more' USING ERRCODE = '28000';
+      END IF;
+    END
+    $$
+    """,
 )
