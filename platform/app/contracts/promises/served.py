@@ -7,12 +7,14 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
+from fastapi import FastAPI
 from sqlalchemy import URL
 
 from app.application import create_app
+from app.container import Built
 from app.contracts.gate import Bench
 from app.contracts.promises.promise import Document
-from app.contracts.promises.shapes import as_text
+from app.contracts.promises.words import bare, without_words
 from app.modules import installed, variables
 from kernel.database.engines import Engines
 from kernel.http.access import SCHEME
@@ -23,10 +25,6 @@ from kernel.settings import load_settings
 CODES: Final = "x-problem-codes"
 """Of an answer: the codes of the domain errors that it can tell."""
 
-_WORDS: Final = frozenset({"title", "description", "examples", "example", "$comment", "externalDocs"})
-"""For people. They change whenever somebody finds a better one, and nobody's program reads them."""
-_BY_NAME: Final = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
-_VALUES: Final = frozenset({"enum", "const", "default", "required", "dependentRequired"})
 _PREFIX: Final = "#/components/schemas/"
 # Nothing connects, and no answer depends on these: the document is the same on every machine.
 _ENVIRON: Final = {"EMPORIUM_ENV": "test", "EMPORIUM_SECRET_KEY": "for a document that is only looked at"}
@@ -34,9 +32,9 @@ _ENVIRON: Final = {"EMPORIUM_ENV": "test", "EMPORIUM_SECRET_KEY": "for a documen
 
 def describe(bench: Bench, module: str) -> Document | None:
     """The module's snapshot. None when it has no routes, and never had any."""
-    document, operations = _served()
+    document = _app().openapi()
     paths: dict[str, dict[str, Any]] = {}
-    for path, method in sorted(operations.get(module, ())):
+    for path, method in sorted(_operations().get(module, ())):
         paths.setdefault(path, {})[method] = _operation(document["paths"][path][method])
     if not paths and not (bench.root / "modules" / module / "contracts" / "http.json").exists():
         return None
@@ -46,24 +44,34 @@ def describe(bench: Bench, module: str) -> Document | None:
         "info": {"title": module, "version": "1"},
         "paths": paths,
         "components": {
-            "schemas": {name: _schema(schemas[name]) for name in sorted(_reached(paths, schemas))},
-            "securitySchemes": {SCHEME: _bare(document["components"]["securitySchemes"][SCHEME])},
+            "schemas": {name: without_words(schemas[name]) for name in sorted(_reached(paths, schemas))},
+            "securitySchemes": {SCHEME: bare(document["components"]["securitySchemes"][SCHEME])},
         },
     }
 
 
 @cache
-def _served() -> tuple[Document, Mapping[str, set[tuple[str, str]]]]:
-    """The document of an application that is never opened, and which path and method is whose."""
+def _app() -> FastAPI:
+    """An application that is never opened."""
     engines = Engines(URL.create("postgresql+psycopg2", database="none"), threads=1, roles=None)
-    app = create_app(load_settings(environ=_ENVIRON, known=variables()), modules=installed(), engines=engines)
-    document = app.openapi()
-    operations: dict[str, set[tuple[str, str]]] = {}
-    for built in app.state.parts.modules:
-        for declared in built.router.declarations if built.router is not None else ():
+    return create_app(load_settings(environ=_ENVIRON, known=variables()), modules=installed(), engines=engines)
+
+
+def built() -> tuple[Built, ...]:
+    """All modules of this code, with services that can do nothing but be looked at."""
+    found: tuple[Built, ...] = _app().state.parts.modules
+    return found
+
+
+@cache
+def _operations() -> dict[str, set[tuple[str, str]]]:
+    """Which path and method is whose."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for each in built():
+        for declared in each.router.declarations if each.router is not None else ():
             if declared.include_in_schema:
-                operations.setdefault(built.module.name, set()).add((declared.path or "/", declared.method.lower()))
-    return document, operations
+                found.setdefault(each.module.name, set()).add((declared.path or "/", declared.method.lower()))
+    return found
 
 
 def _operation(served: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,19 +80,19 @@ def _operation(served: Mapping[str, Any]) -> dict[str, Any]:
     if parameters:
         kept["parameters"] = sorted(parameters, key=lambda parameter: (parameter["in"], parameter["name"]))
     if "requestBody" in served:
-        kept["requestBody"] = {**_bare(served["requestBody"]), "content": _content(served["requestBody"].get("content", {}))}
+        kept["requestBody"] = {**bare(served["requestBody"]), "content": _content(served["requestBody"].get("content", {}))}
     kept["responses"] = {status: _response(status, response) for status, response in served["responses"].items()}
     return kept
 
 
 def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    kept = _bare(parameter)
-    return {**kept, "schema": _schema(parameter["schema"])} if "schema" in parameter else kept
+    kept = bare(parameter)
+    return {**kept, "schema": without_words(parameter["schema"])} if "schema" in parameter else kept
 
 
 def _response(status: str, response: Mapping[str, Any]) -> dict[str, Any]:
     # OpenAPI 3.1 requires a description.
-    kept = {**_bare(response), "description": HTTPStatus(int(status)).phrase if status.isdigit() else "Any other"}
+    kept = {**bare(response), "description": HTTPStatus(int(status)).phrase if status.isdigit() else "Any other"}
     if "headers" in response:
         kept["headers"] = {name: _parameter(header) for name, header in response["headers"].items()}
     if "content" in response:
@@ -96,7 +104,7 @@ def _response(status: str, response: Mapping[str, Any]) -> dict[str, Any]:
 
 def _content(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        kind: {**_bare(told), "schema": _schema(told["schema"])} if "schema" in told else _bare(told)
+        kind: {**bare(told), "schema": without_words(told["schema"])} if "schema" in told else bare(told)
         for kind, told in content.items()
     }
 
@@ -104,29 +112,6 @@ def _content(content: Mapping[str, Any]) -> dict[str, Any]:
 def _codes(content: Mapping[str, Any]) -> list[str]:
     examples = content.get(MEDIA_TYPE, {}).get("examples", {})
     return sorted({example["value"]["code"] for example in examples.values()})
-
-
-def _bare(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name not in _WORDS}
-
-
-def _schema(schema: Any) -> Any:
-    """Without words; a field may well be called `description`, so names of fields are not taken for keywords."""
-    if isinstance(schema, list):
-        return [_schema(each) for each in schema]
-    if not isinstance(schema, Mapping):
-        return int(schema) if isinstance(schema, float) and schema.is_integer() else schema
-    kept: dict[str, Any] = {}
-    for name, value in schema.items():
-        if name in _BY_NAME:
-            kept[name] = {field: _schema(each) for field, each in value.items()}
-        elif name in ("required", "enum"):
-            kept[name] = sorted(value, key=as_text)
-        elif name in _VALUES:
-            kept[name] = value
-        elif name not in _WORDS:
-            kept[name] = _schema(value)
-    return kept
 
 
 def _reached(paths: Any, schemas: Mapping[str, Any]) -> set[str]:
