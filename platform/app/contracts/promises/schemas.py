@@ -58,8 +58,7 @@ class Comparison:
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def compare(self, kept: Schema | bool, now: Schema | bool, place: Place) -> Iterator[Change]:
-        if kept is not now:
-            yield from self._alternatives(self.kept.shapes(kept), self.now.shapes(now), place)
+        yield from self._alternatives(self.kept.shapes(kept), self.now.shapes(now), place)
 
     def default(self, kept: Schema | bool, now: Schema | bool, place: Place) -> Iterator[Change]:
         """Of something that may be left out. No default, and null, both say: nothing."""
@@ -164,13 +163,12 @@ class Comparison:
             yield from self._keyword(word, before.get(word), after.get(word), place)
 
     def _keyword(self, word: str, kept: Any, now: Any, place: Place) -> Iterator[Change]:
-        if as_text(kept) == as_text(now):
+        if as_text(self.kept.expanded(kept)) == as_text(self.now.expanded(now)):
             return
         effects = list(_effects(word, kept, now))
-        if effects:
-            for effect in effects:
-                yield self._effect(effect, place, _was_is(word, kept, now))
-        elif as_text(self.kept.expanded(kept)) != as_text(self.now.expanded(now)):
+        for effect in effects:
+            yield self._effect(effect, place, _was_is(word, kept, now))
+        if not effects:
             yield self._change("changed-schema", place, _was_is(word, kept, now))
 
     def _enum(self, kept: Sequence[Any] | None, now: Sequence[Any] | None, place: Place) -> Iterator[Change]:

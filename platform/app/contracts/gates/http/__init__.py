@@ -7,6 +7,7 @@ from typing import Final
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench, Gate
+from app.contracts.gates.http.requests import REQUEST_FILE_RULES, check_requests
 from app.contracts.promises.access import ACCESS_RULES
 from app.contracts.promises.operations import OPERATION_RULES, compare
 from app.contracts.promises.promise import SNAPSHOT_RULES, Promise
@@ -18,6 +19,13 @@ promise: Final = Promise(kind="http", describe=describe, compare=compare)
 
 def _static(bench: Bench) -> Iterator[Finding]:
     yield from promise.check(bench)
+    yield from check_requests(bench, promise)
+
+
+def _live(bench: Bench) -> Iterator[Finding]:
+    from app.contracts.gates.http.replay import replay  # takes a second, and a tool that `accept` does without
+
+    yield from replay(bench, promise)
 
 
 gate: Final = Gate(
@@ -30,6 +38,9 @@ gate: Final = Gate(
         **REQUEST_RULES,
         **ANSWER_RULES,
         **COMMON_RULES,
+        **REQUEST_FILE_RULES,
+        "replay": "A request that the kept document allows is answered as the kept document says.",
     },
     static=_static,
+    live=_live,
 )
