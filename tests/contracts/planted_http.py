@@ -44,8 +44,8 @@ _OPERATIONS: Final = [
         edits=[
             Replace(
                 file="modules/users/schemas.py",
-                old='    disabled: bool | None = Field(None, description="Only those who are kept out, or only those who are not.")',
-                new="",
+                old="    disabled: bool | None = Field(",
+                new="    blocked: bool | None = Field(",
             )
         ],
         where="GET /api/v1/users query parameter disabled",
@@ -353,7 +353,8 @@ _REPLAYED: Final = [
             Replace(
                 file="modules/users/router/accounts.py",
                 old="return service.read_user(user_id=caller.user_id, caller=caller)",
-                new='return {**__import__("dataclasses").asdict(service.read_user(user_id=caller.user_id, caller=caller)), "id": "3"}',
+                new="found = service.read_user(user_id=caller.user_id, caller=caller)\n"
+                '        return {**__import__("dataclasses").asdict(found), "id": "3"}',
             )
         ],
         where="GET /api/v1/users/me",
@@ -367,8 +368,8 @@ _REPLAYED: Final = [
         edits=[
             Replace(
                 file=ORDERING,
-                old="def list_history(order_id: Identifier, caller: Caller) -> list[HistoryBody]:\n",
-                new="def list_history(order_id: Identifier, caller: Caller) -> list[HistoryBody]:\n        raise RuntimeError\n",
+                old="return list(service.read_history(",
+                new="raise RuntimeError\n        return list(service.read_history(",
             )
         ],
         where="GET /api/v1/orders/{order_id}/history",

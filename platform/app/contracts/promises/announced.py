@@ -33,6 +33,10 @@ class _AsStored(GenerateJsonSchema):
     def decimal_schema(self, _: core_schema.DecimalSchema) -> JsonSchemaValue:
         return {"type": "string", "format": "decimal"}
 
+    def field_is_required(self, *_: Any, **__: Any) -> bool:
+        """It writes every field, whether or not it has a default."""
+        return True
+
 
 def events_of(module: str) -> dict[str, type[Event]]:
     """The event classes of a module's interface, by their names. Raises whatever the import raises."""
@@ -55,9 +59,15 @@ def _kept(bench: Bench, module: str) -> bool:
 
 
 def _described(kind: type[Event]) -> dict[str, Any]:
-    schema = without_words(TypeAdapter(kind).json_schema(mode="serialization", schema_generator=_AsStored))
+    schema = schema_of(kind)
     letters = letters_of(kind, schema)
     return {"schema": schema, "aggregate": aggregate_of(kind, letters[0]), "letters": letters}
+
+
+def schema_of(kind: type[Event]) -> dict[str, Any]:
+    """Of the JSON that the outbox writes of such an event."""
+    schema: dict[str, Any] = without_words(TypeAdapter(kind).json_schema(mode="serialization", schema_generator=_AsStored))
+    return schema
 
 
 def compare(kept: Document, now: Document) -> Iterator[Change]:

@@ -192,9 +192,8 @@ class Comparison:
         yield from self.compare(kept.get("items", True), now.get("items", True), place.item())
         before, after = kept.get("prefixItems", []), now.get("prefixItems", [])
         if len(before) != len(after):
-            yield self._change(
-                "changed-schema", place, f"There were {len(before)} items with a place of their own, now {len(after)}."
-            )
+            what = f"There were {len(before)} items with a place of their own, and are {len(after)} now."
+            yield self._change("changed-schema", place, what)
             return
         for number, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from self.compare(one, other, place.item(number))

@@ -106,6 +106,6 @@ def _made(bench: Bench, sources: Sources, events: Mapping[str, tuple[Source, ast
                 module=module,
                 where=bench.shown(source.path),
                 line=getattr(node, "lineno", None),
-                what=f"{module} makes the event {event}, which is {owner}'s to announce.",
-                fix=f"Announce a fact of {module}'s own from its interface.py, or call {owner} and let it announce.",
+                what=f"{module} makes the event {event}, which {owner} alone announces.",
+                fix=f"Announce a fact of {module} instead, from its interface.py, or call {owner} and let it announce.",
             )
