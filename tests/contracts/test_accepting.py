@@ -18,12 +18,12 @@ from tests.planting import ROOT, Replace, contracts, copy_project
 from typer.testing import CliRunner
 
 from app.cli.contracts import contracts as commands
+from app.contracts import releasing
+from app.contracts.accepting import Accepted, Refused, accept, told
 from app.contracts.finding import Finding
-from app.contracts.promises import releasing
-from app.contracts.promises.accepting import Accepted, Refused, accept, told
 from app.contracts.promises.promise import checksum
-from app.contracts.promises.releasing import release, revision_checksums
 from app.contracts.released import read_released
+from app.contracts.releasing import release, revision_checksums
 from app.contracts.run import Outcome
 
 TODAY: Final = date(2026, 12, 1)

@@ -10,11 +10,11 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from app.contracts.accepting import Refused, told
+from app.contracts.accepting import accept as accept_promises
 from app.contracts.gates import GATES
-from app.contracts.promises.accepting import Refused, told
-from app.contracts.promises.accepting import accept as accept_promises
-from app.contracts.promises.releasing import release as record_release
 from app.contracts.released import FILE as RELEASED
+from app.contracts.releasing import release as record_release
 from app.contracts.report import FORMATS
 from app.contracts.run import ROOT, Request, run
 

@@ -16,8 +16,8 @@ from app.contracts.gate import Bench
 from app.contracts.gates import GATES
 from app.contracts.promises.breaking import Agreement, faults, read_agreements
 from app.contracts.promises.promise import Change, Promise, checksum, dump
-from app.contracts.promises.writing import write_all
 from app.contracts.released import FILE, Released, read_released
+from app.contracts.writing import write_all
 
 _LATER: Final = timedelta(days=90)
 

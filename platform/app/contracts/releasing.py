@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from app.contracts import baseline
+from app.contracts.accepting import Refused, promises
 from app.contracts.facts import read_facts
-from app.contracts.promises.accepting import Refused, promises
 from app.contracts.promises.promise import checksum
-from app.contracts.promises.writing import write_all
 from app.contracts.released import FILE, Released, read_released
 from app.contracts.run import Request, run
+from app.contracts.writing import write_all
 
 
 def release(root: Path, *, live: bool = True, today: date | None = None) -> Released:
