@@ -84,7 +84,7 @@ _PROMISES: Final = [
         rule="events/widened-output",
         edits=[Replace(file=ORDERING, old="    refund_id: int\n", new="    refund_id: str\n")],
         where="ordering.OrderRefunded.refund_id",
-        says="It was integer and is string",
+        says="It was an integer and is a string",
         fix=ACCEPT,
     ),
     Planting(

@@ -245,7 +245,7 @@ _BODIES: Final = [
             )
         ],
         where="StockMovement.quantity in answers",
-        says="can be string now",
+        says="can be a string now",
         fix=ACCEPT,
     ),
     Planting(

@@ -99,7 +99,7 @@ def told(accepted: Accepted) -> Iterator[str]:
     if not accepted.steps:
         yield "Every snapshot says already what the code promises."
     for step in accepted.steps:
-        yield f"{step.file.parent.parent.name}/{step.file.parent.name}/{step.file.name}: {_summary(step)}"
+        yield f"modules/{step.module}/contracts/{step.file.name}: {_summary(step)}"
         for change in sorted(step.changes, key=lambda change: not change.breaking):
             word = "breaking" if change.breaking else "safe"
             yield f"  {word:<8}  {change.where}: {change.what} [{step.rule(change)}]"
@@ -189,10 +189,9 @@ def _missing(step: Step, change: Change, today: date) -> str:
         f"since = {today}  # when they agreed",
         f"until = {today + _LATER}  # when the old form goes",
     ]
-    home = step.file.parent.name
     return (
         f"{step.module}: {change.where}: {change.what} That is breaking ({step.rule(change)}) and nobody has agreed: write"
-        f" this into modules/{step.module}/{home}/breaking.toml, and fill it in:\n\n" + "\n".join(entry) + "\n"
+        f" this into modules/{step.module}/contracts/breaking.toml, and fill it in:\n\n" + "\n".join(entry) + "\n"
     )
 
 

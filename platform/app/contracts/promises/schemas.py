@@ -291,7 +291,8 @@ def _members(keywords: Schema) -> dict[str, Any]:
 def _kind(shape: Shape) -> str:
     if shape.kind == ANY:
         return "anything"
-    return shape.kind if shape.name is None else f"{shape.kind} {shape.name}"
+    article = "" if shape.kind == "null" else "an " if shape.kind[0] in "aio" else "a "
+    return f"{article}{shape.kind}{'' if shape.name is None else f' ({shape.name})'}"
 
 
 def _listed(values: Sequence[Any]) -> str:

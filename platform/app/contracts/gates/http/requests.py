@@ -46,7 +46,11 @@ class Asked:
 
 def read_requests(root: Path, module: str) -> list[Asked]:
     """The entries that say enough, in their order; what is wrong with the others is for `check_requests`."""
-    return [Asked(**entry) for entry in _entries(_file(root, module)) if not _fault(entry)]
+    try:
+        entries = _entries(_file(root, module))
+    except tomllib.TOMLDecodeError:
+        return []
+    return [Asked(**entry) for entry in entries if not _fault(entry)]
 
 
 def check_requests(bench: Bench, promise: Promise) -> Iterator[Finding]:
