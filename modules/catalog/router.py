@@ -80,6 +80,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
         "",
         allow=role(ADMIN),
         status_code=201,
+        tagged=True,
         idempotent=Idempotency.ACCEPTED,
         summary="Create a product",
         errors=[SkuTaken],

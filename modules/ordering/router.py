@@ -93,6 +93,7 @@ def build_router(service: DatabaseOrderingService) -> Router:
         "",
         allow=SIGNED_IN,
         status_code=201,
+        tagged=True,
         idempotent=Idempotency.REQUIRED,
         summary="Place an order",
         errors=[ProductNotFound, OutOfStock],
@@ -142,6 +143,7 @@ def _add_life(router: Router, service: DatabaseOrderingService) -> None:
     @router.post(
         "/{order_id}/cancel",
         allow=SIGNED_IN,
+        tagged=True,
         summary="Cancel a pending order; its stock is free again",
         errors=[OrderNotFound, ActionNotAllowed],
     )
@@ -153,6 +155,7 @@ def _add_life(router: Router, service: DatabaseOrderingService) -> None:
     @router.put(
         "/{order_id}/shipping-address",
         allow=SIGNED_IN,
+        tagged=True,
         summary="Say where an order goes, until it is shipped",
         errors=[OrderNotFound, ActionNotAllowed],
     )
@@ -164,6 +167,7 @@ def _add_life(router: Router, service: DatabaseOrderingService) -> None:
     @router.post(
         "/{order_id}/ship",
         allow=role(ADMIN),
+        tagged=True,
         summary="A paid order leaves the shop",
         errors=[OrderNotFound, ActionNotAllowed, ShippingAddressRequired],
     )
@@ -175,6 +179,7 @@ def _add_life(router: Router, service: DatabaseOrderingService) -> None:
     @router.post(
         "/{order_id}/deliver",
         allow=role(ADMIN),
+        tagged=True,
         summary="A shipped order has arrived",
         errors=[OrderNotFound, ActionNotAllowed],
     )

@@ -6,13 +6,17 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
+from app.contracts.accepting import Refused, told
+from app.contracts.accepting import accept as accept_promises
 from app.contracts.gates import GATES
+from app.contracts.released import FILE as RELEASED
+from app.contracts.releasing import release as record_release
 from app.contracts.report import FORMATS
-from app.contracts.run import Request, run
+from app.contracts.run import ROOT, Request, run
 
 contracts: Final = typer.Typer(
     name="contracts",
@@ -74,6 +78,51 @@ def check(
         typer.echo(f"{len(outcome.findings)} violations; the report is in {output}.")
     if outcome.findings:
         raise typer.Exit(1)
+
+
+@contracts.command()
+def accept(
+    modules: Annotated[list[str] | None, typer.Argument(help="Whose snapshots to rewrite.", metavar="MODULE...")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Of every module.")] = False,
+) -> None:
+    """Rewrite what modules promise (their snapshots) to what their code promises now, and print what changed.
+
+    After a release, a breaking change needs an entry in the module's contracts/breaking.toml; without one nothing is written.
+    """
+    if bool(modules) == all_:
+        _say("Name the modules, or say --all.")
+        raise typer.Exit(2)
+    try:
+        accepted = accept_promises(ROOT, modules or ())
+    except ValueError as error:
+        _say(str(error))
+        raise typer.Exit(2) from None
+    except Refused as refused:
+        _refuse(refused)
+    typer.echo("\n".join(told(accepted)))
+
+
+@contracts.command()
+def release(
+    static: Annotated[bool, typer.Option("--static", help="Check only what needs no database.")] = False,
+) -> None:
+    """Record in docs/RELEASED.toml the revisions and snapshots that may not change unnoticed from now on.
+
+    Only when every contract holds. Commit the file with the release.
+    """
+    try:
+        made = record_release(ROOT, live=not static)
+    except Refused as refused:
+        _refuse(refused)
+    revisions, snapshots = (sum(len(each) for each in groups.values()) for groups in (made.revisions, made.snapshots))
+    typer.echo(f"Recorded in {RELEASED}: {revisions} revisions, {snapshots} snapshots, {len(made.debts)} debts. Commit it.")
+
+
+def _refuse(refused: Refused) -> NoReturn:
+    for reason in refused.reasons:
+        _say(reason)
+    _say("Nothing was written.")
+    raise typer.Exit(1)
 
 
 def _say(sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 from uuid import uuid4
 
 from pydantic_core import to_jsonable_python
@@ -21,13 +22,20 @@ class Outbox(Events):
         self._clock = clock
 
     def publish(self, event: Event) -> None:
-        payload = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
         self._database.add_to_outbox(
             OutboxRow(
                 event_id=uuid4(),
                 name=event.name,
                 aggregate=event.aggregate,
-                payload=to_jsonable_python(payload),
+                payload=payload_of(event),
                 occurred_at=self._clock.now(),
             )
         )
+
+
+def payload_of(event: Event) -> dict[str, Any]:
+    """The event as JSON values, which is how it is stored; `dispatching.decoding.decode` goes the other way."""
+    payload: dict[str, Any] = to_jsonable_python(
+        {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    )
+    return payload

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from kernel.http.access import CallerParameter
 from kernel.http.routes import FROM_ANNOTATION, Declaration, Idempotency
+from kernel.pure.values import Page
 
 _LISTS: Final = (list, tuple, set, frozenset, Sequence)
 
@@ -31,6 +32,13 @@ class EndpointShape:
     caller: str | None
     optional_caller: bool
     response: str | None
+
+    def success_status(self, declared: Declaration) -> int:
+        return declared.status_code or (204 if self.returns_nothing else 200)
+
+    @property
+    def returns_page(self) -> bool:
+        return get_origin(self.returned) is Page
 
     @property
     def takes_body(self) -> bool:

@@ -68,7 +68,7 @@ class HopRoute(APIRoute):
         self.shape: EndpointShape = read_shape(declared)
         returned = self.shape.returned
         self._adapter: TypeAdapter[Any] | None = None if returned is None else TypeAdapter(returned)
-        status = declared.status_code or (204 if self.shape.returns_nothing else 200)
+        status = self.shape.success_status(declared)
         super().__init__(
             declared.path or "/",
             self._hop(),

@@ -16,7 +16,15 @@ _KEY: Final[dict[str, Any]] = {
     "in": "header",
     "description": "1 to 255 visible ASCII characters of your choice. A repeat with the same key and body is answered as "
     "before (`Idempotency-Replayed: true`) and not done again. A key is remembered for 24 hours at least.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+ROLES: Final = "x-roles"
+"""Beside `security`, which of an OAuth2 scheme cannot name roles. Of several, one is enough."""
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "ETag": {"required": True, "description": "The version that is shown; for If-Match and If-None-Match."},
+    "Location": {"required": True, "description": "Where it is."},
+    "Link": {"required": False, "description": "The next page (RFC 8288), when there is one."},
+    "Idempotency-Replayed": {"required": False, "description": "`true` when this answers a repeat."},
 }
 
 
@@ -26,12 +34,16 @@ def describe(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
         "summary": declared.summary or declared.endpoint.__name__.replace("_", " ").capitalize(),
         "description": _description(declared),
         "response_description": "Done" if shape.returns_nothing else "The answer",
-        "responses": {
-            **({304: {"description": "The copy at hand is current"}} if "if_none_match" in shape.signature.parameters else {}),
-            **problem_responses(_statuses(declared, shape), declared.errors),
-            **kept(declared.responses),
-            **_unsettled(declared, shape),
-        },
+        "responses": _with_headers(
+            declared,
+            shape,
+            {
+                **({304: {"description": "The copy at hand is current"}} if _may_be_current(shape) else {}),
+                **problem_responses(_statuses(declared, shape), declared.errors),
+                **kept(declared.responses),
+                **_unsettled(declared, shape),
+            },
+        ),
         "openapi_extra": _extra(declared, shape),
     }
 
@@ -42,6 +54,33 @@ def _unsettled(declared: Declaration, shape: EndpointShape) -> dict[int | str, A
         return {}
     told = {"description": "Not settled yet; ask at Location how it went", "model": shape.returned}
     return {202: {**told, **kept(declared.responses.get(202, {}))}}
+
+
+def _may_be_current(shape: EndpointShape) -> bool:
+    return "if_none_match" in shape.signature.parameters
+
+
+def _with_headers(declared: Declaration, shape: EndpointShape, responses: dict[int | str, Any]) -> dict[int | str, Any]:
+    """The headers of answers that are no problems."""
+    success = shape.success_status(declared)
+    for status in {success, *(status for status in responses if isinstance(status, int) and status < 400)}:
+        names = [name for name in _HEADERS if _answers(declared, shape, status, name)]
+        if names:
+            headers = {name: {**_HEADERS[name], "schema": {"type": "string"}} for name in names}
+            responses[status] = {**responses.get(status, {}), "headers": headers}
+    return responses
+
+
+def _answers(declared: Declaration, shape: EndpointShape, status: int, header: str) -> bool:
+    match header:
+        case "ETag":
+            return declared.tagged or _may_be_current(shape) or "if_match" in shape.signature.parameters
+        case "Location":
+            return status == 201 or declared.idempotent is Idempotency.RESUMED
+        case "Link":
+            return shape.returns_page
+        case _:
+            return declared.idempotent is not None
 
 
 def _description(declared: Declaration) -> str:
@@ -77,6 +116,8 @@ def _extra(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
         extra["security"] = [{SCHEME: []}]
     elif shape.optional_caller:
         extra["security"] = [{}, {SCHEME: []}]
+    if declared.allow.roles:
+        extra[ROLES] = sorted(declared.allow.roles)
     if declared.idempotent is not None:
         extra["parameters"] = [{**_KEY, "required": declared.idempotent is not Idempotency.ACCEPTED}]
     if declared.request_body is not None:

@@ -42,6 +42,8 @@ class RouteOptions(TypedDict, total=False):
     """What the answer is serialised and documented as, when that is not the return annotation."""
     errors: Sequence[type[DomainError]]
     """Domain errors that clients should expect, for the documentation."""
+    tagged: bool
+    """The endpoint sets the answer's ETag. Those that take If-Match or If-None-Match do so anyhow."""
     idempotent: Idempotency
     resume: Resume
     """With RESUMED: called with the attempt's id, the caller and the answer, of which it may set status and headers."""
@@ -72,6 +74,7 @@ class Declaration:
     status_code: int | None = None
     response: Any = FROM_ANNOTATION
     errors: Sequence[type[DomainError]] = ()
+    tagged: bool = False
     idempotent: Idempotency | None = None
     resume: Resume | None = None
     request_body: Mapping[str, Any] | None = None

@@ -40,6 +40,13 @@ class Promise:
     """What the module's code promises now; None when there is nothing of this kind."""
     compare: Callable[[Document, Document], Iterable[Change]]
     """From the kept document to the new one."""
+    try_kept: Callable[[Bench, str, Document], Iterable[Change]] | None = None
+    """What of a kept document the code of now cannot cope with, tried for real."""
+
+    def changes(self, bench: Bench, module: str, kept: Document, now: Document) -> list[Change]:
+        """All differences, by writing and by trial."""
+        tried = self.try_kept(bench, module, kept) if self.try_kept is not None else ()
+        return [*self.compare(kept, now), *tried]
 
     def file(self, root: Path, module: str) -> Path:
         return root / "modules" / module / "contracts" / f"{self.kind}.json"
@@ -75,7 +82,7 @@ class Promise:
             what = "There is no snapshot yet." if kept is None else f"The module promises nothing of the kind {self.kind} now."
             yield self._finding("snapshot", module, where, what, _accept(module))
             return
-        changes = list(self.compare(kept, now))
+        changes = self.changes(bench, module, kept, now)
         agreed = {(entry.rule, entry.where) for entry in read_agreements(bench.root, module)}
         for change in changes:
             if change.breaking:
