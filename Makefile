@@ -23,8 +23,9 @@ run: $(RUNTIME) ## Install what is needed and open the shop on http://127.0.0.1:
 test: $(DEV) ## Run every check: ruff, mypy, import contracts, migrations, tests
 	@exec $(BIN)/python tests/checks.py --workers $(WORKERS)
 
-prove: $(DEV) ## Full sizes, other Pythons, a browser; resumable, up to an hour (SALES=file.csv.gz)
-	@exec $(BIN)/python benchmarks/prove.py --workers $(WORKERS) $(if $(SALES),--sales "$(SALES)")
+prove: $(DEV) ## Full sizes, other Pythons, a browser; an hour a call, goes on where it was (MINUTES=60, SALES=file.csv.gz)
+	@exec $(BIN)/python benchmarks/prove.py --workers $(WORKERS) $(if $(MINUTES),--minutes "$(MINUTES)") \
+	  $(if $(SALES),--sales "$(SALES)")
 
 clean: ## Remove the virtual environment and every cache; the data under .data/ stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -26,12 +26,10 @@ from app.migrations import Branch, Target, add_installed_branches, branches, con
 from kernel.database import provisioning
 from kernel.database.errors import LOCK_NOT_AVAILABLE, sqlstate
 from kernel.database.pooler import shares_its_session
-from kernel.database.provisioning import RolesUnavailable, first_line, identifier
+from kernel.database.provisioning import SESSION, RolesUnavailable, first_line, identifier
 from kernel.database.tables import SCHEMA as KERNEL
 
 LOCK_KEY = int.from_bytes(b"emporium", "big")
-SESSION = ("SET lock_timeout = '5s'", "SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0")
-"""A migration may take long, but it may not queue long for a lock: whoever comes behind it would wait as well."""
 
 log = logging.getLogger("emporium.migrations")
 all_branches = {branch.name: branch for branch in branches()}

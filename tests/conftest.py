@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.migration_fixtures",
     "tests.shop_fixtures",
     "tests.scenario",
+    "tests.meter",
     "tests.planting",
 ]

@@ -35,9 +35,11 @@ from kernel.database.engines import Engines
 from kernel.database.errors import LOCK_NOT_AVAILABLE, sqlstate
 from kernel.database.roles import RoleNames
 
-PREFIX: Final = "emporium_test"
-TEMPLATE: Final = "emporium_test_template"
+PREFIX: Final = os.environ.get("PYTEST_EMPORIUM_PREFIX", "emporium_test")
+TEMPLATE: Final = f"{PREFIX}_template"
 THREADS: Final = 8
+_SERVER: Final = os.environ.get("PYTEST_EMPORIUM_SERVER")
+"""The data directory of a server that runs already, for a run inside of another one; then with a PREFIX of its own."""
 _DIRECTORY: Final = "PYTEST_EMPORIUM_DIRECTORY"
 _PATTERN: Final = "emporium-tests-"
 
@@ -141,13 +143,17 @@ def _sweep() -> None:
 @pytest.fixture(scope="session")
 def run_directory() -> Path:
     """A directory that all workers of this run share."""
+    return directory_of_run()
+
+
+def directory_of_run() -> Path:
     return Path(os.environ[_DIRECTORY])
 
 
 @pytest.fixture(scope="session")
 def postgres(run_directory: Path) -> Iterator[EmbeddedPostgres]:
     """The run's PostgreSQL, shared by all workers; the last one stops it."""
-    with EmbeddedPostgres(run_directory / "postgres", durable=False) as server:
+    with EmbeddedPostgres(Path(_SERVER) if _SERVER else run_directory / "postgres", durable=False) as server:
         yield server
 
 
@@ -157,7 +163,7 @@ def databases(postgres: EmbeddedPostgres) -> Databases:
 
 
 @pytest.fixture(scope="session")
-def template(databases: Databases, run_directory: Path) -> str:
+def template(databases: Databases, run_directory: Path) -> Iterator[str]:
     """The name of the database that Alembic migrated for this run."""
     done = run_directory / "template.done"
     with _alone(run_directory / "template.lock"):
@@ -166,7 +172,10 @@ def template(databases: Databases, run_directory: Path) -> str:
             databases.create(TEMPLATE)
             command.upgrade(config(databases.at(TEMPLATE).target), "heads")
             done.touch()
-    return TEMPLATE
+    yield TEMPLATE
+    if _SERVER:
+        databases.drop(TEMPLATE)
+        databases.drop_roles(PREFIX)
 
 
 @contextmanager
@@ -189,7 +198,7 @@ class _Worker:
 
 @pytest.fixture(scope="session")
 def _worker(databases: Databases, template: str, run_directory: Path) -> Iterator[_Worker]:
-    name = f"emporium_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    name = f"{PREFIX}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with _alone(run_directory / "template.lock"):
         databases.create(name, template=template)
     clone = databases.at(name)
@@ -279,7 +288,7 @@ def superuser_url(database: Clone) -> URL:
 @pytest.fixture
 def fresh_database(databases: Databases, template: str, run_directory: Path) -> Iterator[Clone]:
     """A clone that nobody else uses; dropped afterwards, whoever is still connected."""
-    name = f"emporium_test_{uuid4().hex[:12]}"
+    name = f"{PREFIX}_{uuid4().hex[:12]}"
     with _alone(run_directory / "template.lock"):
         databases.create(name, template=template)
     yield databases.at(name)

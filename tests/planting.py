@@ -1,6 +1,7 @@
 """Violations on purpose: planted in a throw-away copy of the project, on which the real command has to see them.
 
 planted     plants a violation and answers what `emporium contracts check` said of it
+said        the same, for tests of what it did not say
 
 Plantings that do not disturb each other share a copy and a run of their gate's command, for speed. In `make prove`, and with
 EMPORIUM_PLANT_ALONE=1, each has a copy and a run of its own.
@@ -180,12 +181,22 @@ def laboratory_environment(postgres: Any, run_directory: Path) -> dict[str, str]
 
 @pytest.fixture
 def planted(
-    request: pytest.FixtureRequest, tmp_path: Path, run_directory: Path, record_property: Callable[[str, object], None]
+    said: Callable[[Planting, Sequence[Planting]], Said], record_property: Callable[[str, object], None]
 ) -> Callable[[Planting, Sequence[Planting]], Said]:
-    """`planted(planting, all)`: what the command says of `planting`, planted together with those of `all` that can share."""
+    """`planted(planting, all)`: as `said`, and counted in the report."""
 
     def plant(planting: Planting, others: Sequence[Planting] = ()) -> Said:
         record_property(_MARK, planting.rule)
+        return said(planting, others)
+
+    return plant
+
+
+@pytest.fixture
+def said(request: pytest.FixtureRequest, tmp_path: Path, run_directory: Path) -> Callable[[Planting, Sequence[Planting]], Said]:
+    """`said(planting, all)`: what the command says of `planting`, planted together with those of `all` that can share."""
+
+    def plant(planting: Planting, others: Sequence[Planting] = ()) -> Said:
         environment = request.getfixturevalue("laboratory_environment") if planting.live else {}
         together = [planting]
         if not planting.alone and not os.environ.get(ALONE):

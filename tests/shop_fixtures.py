@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import URL, Engine, NullPool, create_engine, text
 from starlette.testclient import TestClient
-from tests.database_fixtures import Clone
+from tests.database_fixtures import Clone, directory_of_run
 
 from app.application import create_app
 from kernel.database.engines import Engines
@@ -87,8 +87,8 @@ def shop_settings(database: Clone, **variables: str) -> Settings:
         "EMPORIUM_THREADS": "8",
         # One secret for all: two applications of one test take each other's tokens.
         "EMPORIUM_SECRET_KEY": "a secret of the tests, 32 bytes or more",
-        # Beside the server's socket, where it goes with the run; one for each worker.
-        "EMPORIUM_DATA_DIR": f"{database.superuser.query['host']}-data-{database.name}",
+        # Goes with the run; one for each worker.
+        "EMPORIUM_DATA_DIR": str(directory_of_run() / f"data-{database.name}"),
         **variables,
     }
     return load_settings(environ=environ, known=set(variables))

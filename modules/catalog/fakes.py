@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from catalog.interface import (
+    MAX_STOCK,
     CatalogService,
     OutOfStock,
     ProductNotFound,
@@ -15,6 +16,7 @@ from catalog.interface import (
     ReservationGone,
     Shortage,
     SoldLine,
+    StockLimit,
     StockLine,
 )
 from kernel.pure.errors import Invalid
@@ -96,6 +98,8 @@ class FakeCatalogService(CatalogService):
                 raise _taken(reference)
             return
         self._require_known(wanted)
+        if any(self.on_hand[product_id] + quantity > MAX_STOCK for product_id, quantity in wanted.items()):
+            raise StockLimit(f"{reference} brings back more units than a product can hold.", reference=reference)
         for product_id, quantity in wanted.items():
             self.on_hand[product_id] += quantity
         self.reservations[reference] = FakeReservation(lines=wanted, status="returned")

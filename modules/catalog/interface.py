@@ -17,6 +17,8 @@ MAX_STOCK: Final = 1_000_000_000
 
 
 class ProductStatus(StrEnum):
+    """Where a product is in its life; only a published one can be seen and bought."""
+
     DRAFT = "draft"
     PUBLISHED = "published"
     ARCHIVED = "archived"
@@ -67,6 +69,8 @@ class SoldLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
+    """How many units of a product were wanted, and how many there are."""
+
     product_id: int
     requested: int
     available: int
@@ -113,6 +117,13 @@ class OutOfStock(Conflict):
             shortages=[{"product_id": s.product_id, "requested": s.requested, "available": s.available} for s in shortages],
         )
         self.shortages = tuple(shortages)
+
+
+class StockLimit(Conflict):
+    """The stock would exceed what one product can hold, which is MAX_STOCK."""
+
+    code = "stock-limit"
+    title = "Too much stock"
 
 
 class ReferenceTaken(Conflict):
@@ -200,7 +211,7 @@ class CatalogService(Protocol):
         Idempotent by `reference`, which is no reservation's: a repeat changes nothing, whatever its lines. A product that is
         not published any more can come back as well.
 
-        Errors: ProductNotFound (unknown), ReferenceTaken (of a reservation), Invalid (as `reserve`), Conflict (more than
-        a product can hold).
+        Errors: ProductNotFound (unknown), ReferenceTaken (of a reservation), Invalid (as `reserve`), StockLimit (more
+        than a product can hold).
         """
         ...

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from catalog.interface import MAX_STOCK
-from kernel.database.types import COLUMN_TYPES, CreatedAt, Id, Price, module_metadata, sorted_text
+from kernel.database.types import COLUMN_TYPES, CreatedAt, Id, Price, declare, module_metadata, sorted_text
 
 WORD_BREAKS: Final = "-./_@+&#~=<>:’‘“”–—…·•×\u00a0"
 """What parts words in a search, besides what PostgreSQL's parser splits at anyway.
@@ -63,6 +63,7 @@ class Product(Base):
             persisted=True,
         ),
         deferred=True,
+        deferred_raiseload=True,
     )
 
     __table_args__ = (
@@ -89,8 +90,8 @@ class Stock(Base):
     quantity: Mapped[int] = mapped_column(Integer)
     reserved: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
-    # Set by a trigger. An index on `quantity > reserved` itself would have to be written by every sale: no update of the
-    # row could be HOT. A generated column could not be added without rewriting the table under those who sell.
+    # Set by the trigger below. An index on `quantity > reserved` itself would have to be written by every sale: no update of
+    # the row could be HOT. A generated column could not be added without rewriting the table under those who sell.
     sold_out: Mapped[bool] = mapped_column(server_default=text("false"))
     # Of the code before reservations, which may still serve; to be dropped, with its indexes, in the release after.
     available: Mapped[bool] = mapped_column(Computed("quantity > 0", persisted=True))
@@ -103,6 +104,25 @@ class Stock(Base):
         Index("ix_stock_available", "product_id", postgresql_where=text("available")),
         Index("ix_stock_exhausted", "product_id", postgresql_where=text("NOT available")),
     )
+
+
+declare(
+    Base.metadata,
+    """
+    CREATE FUNCTION catalog.note_sold_out() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+    BEGIN
+      NEW.sold_out := NEW.quantity <= NEW.reserved;
+      RETURN NEW;
+    END
+    $$
+    """,
+    """
+    CREATE TRIGGER sold_out BEFORE INSERT OR UPDATE OF quantity, reserved ON catalog.stock
+    FOR EACH ROW EXECUTE FUNCTION catalog.note_sold_out()
+    """,
+)
 
 
 class StockMovement(Base):

@@ -8,7 +8,7 @@ from uuid import uuid4
 from fastapi import Query
 from starlette.responses import Response
 
-from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockMovement
+from catalog.interface import OutOfStock, Product, ProductNotFound, ProductStatus, StockLimit, StockMovement
 from catalog.schemas import (
     CountField,
     MovementBody,
@@ -20,12 +20,13 @@ from catalog.schemas import (
     ReplaceProductBody,
     Sort,
 )
-from catalog.service import DatabaseCatalogService, MovementNotFound, NewProduct, ProductFilter, SkuTaken, StockLimit
+from catalog.service import DatabaseCatalogService, MovementNotFound, NewProduct, ProductFilter, SkuTaken
 from kernel.http.access import ANYONE, OptionalCaller, role
 from kernel.http.etags import IfMatch, IfNoneMatch, expected_versions, tag
 from kernel.http.fields import Identifier, IdField, PriceField, ShortText, changes
 from kernel.http.pages import Keyset, PageQuery
 from kernel.http.routes import Idempotency, Router
+from kernel.pure.errors import Forbidden
 from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
 
@@ -48,7 +49,7 @@ _MOVEMENTS: Final = Keyset[StockMovement](lambda movement: (movement.id,), IdFie
 def build_router(service: DatabaseCatalogService) -> Router:
     router = Router(module="catalog", prefix=PREFIX)
 
-    @router.get("", allow=ANYONE, summary="List products")
+    @router.get("", allow=ANYONE, summary="List products", errors=[Forbidden])
     def list_products(query: Annotated[ProductQuery, Query()], caller: OptionalCaller, response: Response) -> Page[ProductBody]:
         keyset = _KEYSETS[query.sort]
         found = service.list_products(
@@ -164,8 +165,12 @@ def _add_movements(router: Router, service: DatabaseCatalogService) -> None:
 
 
 def _filter(query: ProductQuery, caller: Principal | None) -> ProductFilter:
-    """The public sees what is published, whatever it asks for."""
-    status = query.status if _is_admin(caller) else ProductStatus.PUBLISHED
+    """The public sees what is published. Errors: Forbidden, when it asks for anything else."""
+    status = query.status
+    if not _is_admin(caller):
+        if status not in (None, ProductStatus.PUBLISHED):
+            raise Forbidden("Only admins may list products that are not published.", parameter="status", roles=[ADMIN])
+        status = ProductStatus.PUBLISHED
     return ProductFilter(
         status=None if status is None else status.value,
         q=query.q,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -77,11 +77,19 @@ ProductBody = Annotated[
 MovementBody = Annotated[
     StockMovement,
     Described(
+        example={
+            "id": 93,
+            "product_id": 17,
+            "quantity": 40,
+            "reason": "restock",
+            "reference": "manual:9f86d081884c7d659a2feaa0c55ad015",
+            "created_at": "2026-01-05T09:30:00Z",
+        },
         fields={
             "quantity": "By how much the stock changed.",
             "reason": "Why: `initial`, `sale`, `count`, `return` of refunded goods, or one given by hand.",
             "reference": "What caused it, for example an order.",
-        }
+        },
     ),
 ]
 
@@ -103,12 +111,14 @@ class ProductQuery(PageQuery):
     """What a list of products can be narrowed to and sorted by."""
 
     q: ShortText | None = Field(None, description="Words that name, SKU or description hold, each at least as a beginning.")
-    sku: Sku | None = None
-    min_price: PriceField | None = None
-    max_price: PriceField | None = None
+    sku: Sku | None = Field(None, description="Only the product that the shop calls so.")
+    min_price: PriceField | None = Field(None, description="Only what costs so much or more.")
+    max_price: PriceField | None = Field(None, description="Only what costs so much or less.")
     in_stock: bool | None = Field(None, description="Only what can be sold now, or only what cannot.")
-    status: ProductStatus | None = Field(None, description="Only for admins, who see every status without it.")
-    sort: Sort = Sort.NEWEST
+    status: ProductStatus | None = Field(
+        None, description="Only `published` unless you are an admin (else 403), who sees every status without it."
+    )
+    sort: Sort = Field(Sort.NEWEST, description="What comes first; a minus in front turns it round.")
 
 
 class NewProductBody(Body):
@@ -120,6 +130,8 @@ class NewProductBody(Body):
     description: LongText | None = None
     stock: StockCount = 0
     status: ProductStatus = ProductStatus.PUBLISHED
+
+    example: ClassVar = {"name": "Desk lamp", "price": "19.99", "sku": "LAMP-01", "description": "Brass, 40 cm.", "stock": 25}
 
 
 class ReplaceProductBody(Body):
@@ -134,6 +146,8 @@ class ReplaceProductBody(Body):
     description: LongText | None = None
     status: ProductStatus = absent()
 
+    example: ClassVar = {"name": "Desk lamp", "price": "17.49", "description": "Brass, 40 cm.", "status": "published"}
+
 
 class PatchProductBody(Body):
     """A merge patch (RFC 7396): what is named changes, `null` removes the description."""
@@ -144,6 +158,8 @@ class PatchProductBody(Body):
     description: LongText | None = None
     status: ProductStatus = absent()
 
+    example: ClassVar = {"price": "17.49"}
+
 
 class NewMovementBody(Body):
     """A change by hand of what is on hand: `restock` and `return` up, `damage` down, `correction` either way.
@@ -153,6 +169,8 @@ class NewMovementBody(Body):
 
     quantity: Annotated[int, Field(strict=True, ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
     reason: ManualReason
+
+    example: ClassVar = {"quantity": 40, "reason": "restock"}
 
 
 _COUNT: Final = re.compile(r"[0-9]{1,10}")

@@ -25,6 +25,8 @@ class OrderStatus(StrEnum):
 
 
 class RefundStatus(StrEnum):
+    """How much of an order's money has come back."""
+
     NONE = "none"
     PARTIAL = "partial"
     FULL = "full"
@@ -55,6 +57,18 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One thing that happened to an order. `status` is the order's from then on, `by` is customer, admin or system."""
+
+    action: str
+    status: OrderStatus
+    by: str
+    amount: Decimal | None
+    note: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """An order. `number` is for people, `id` for programs."""
 
@@ -74,18 +88,8 @@ class Order:
     refund_status: RefundStatus
     allowed_actions: tuple[str, ...]
     """What this caller may do with the order as it is now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
-    """One thing that happened to an order. `status` is the order's from then on, `by` is customer, admin or system."""
-
-    action: str
-    status: OrderStatus
-    by: str
-    amount: Decimal | None
-    note: str | None
-    at: datetime
+    history: Sequence[HistoryEntry]
+    """The newest hundred, oldest first. Empty when the order was placed before there was a history."""
 
 
 class PaymentStatus(StrEnum):
@@ -116,6 +120,8 @@ class Payment:
 
 
 class RefundState(StrEnum):
+    """How far a refund has come."""
+
     STARTED = "started"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -147,16 +153,22 @@ class Refund:
 
 
 class OrderNotFound(NotFound):
+    """An order does not exist, or is somebody else's."""
+
     code = "order-not-found"
     title = "Order not found"
 
 
 class PaymentNotFound(NotFound):
+    """The order has no such payment."""
+
     code = "payment-not-found"
     title = "Payment not found"
 
 
 class RefundNotFound(NotFound):
+    """The order has no such refund."""
+
     code = "refund-not-found"
     title = "Refund not found"
 
@@ -176,7 +188,7 @@ class ShippingAddressRequired(Conflict):
 
 
 class PaymentInProgress(Conflict):
-    """Another attempt to pay this order is not settled yet; the data names it (`payment_id`)."""
+    """Another attempt to pay this order is not settled yet; the data names it (`payment_id`), and what is `allowed`."""
 
     code = "payment-in-progress"
     title = "Another payment is in progress"
@@ -197,7 +209,7 @@ class PaymentsUnavailable(Unavailable):
 
 
 class RefundExceedsCapture(Conflict):
-    """There is less left to refund; the data says how much (`refundable`)."""
+    """There is less left to refund; the data says how much (`refundable`), and what is `allowed`."""
 
     code = "refund-exceeds-capture"
     title = "More than was captured cannot be refunded"
@@ -218,6 +230,8 @@ class SignatureRefused(Unauthenticated):
 
 
 class ProviderUnknown(NotFound):
+    """A webhook came for a payment provider that the shop does not have."""
+
     code = "provider-unknown"
     title = "No such payment provider"
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from kernel.database.types import COLUMN_TYPES, CreatedAt, Id, Price, Total, module_metadata
+from kernel.database.types import COLUMN_TYPES, CreatedAt, Id, Price, Total, declare, module_metadata
 
 # A fixed permutation of 0 … 10^10 - 1 (the multiplier shares no factor with 10), so that a number neither shows how many
 # orders there are nor collides; the id itself makes it unique.
@@ -88,6 +88,34 @@ class OrderLine(Base):
         CheckConstraint("quantity BETWEEN 1 AND 1000000", name="quantity_in_range"),
         CheckConstraint("unit_price >= 0", name="unit_price_not_negative"),
     )
+
+
+# An order's total is checked once per order, at COMMIT, when all its lines are there. SECURITY DEFINER: before PostgreSQL 18
+# a deferred trigger runs as whichever role the transaction's last statement ran as.
+declare(
+    Base.metadata,
+    """
+    CREATE FUNCTION ordering.check_order_total() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+    DECLARE
+      lines numeric;
+    BEGIN
+      SELECT sum(line.line_total) INTO lines FROM ordering.order_lines AS line WHERE line.order_id = NEW.id;
+      IF lines IS DISTINCT FROM NEW.total THEN
+        RAISE EXCEPTION 'order % has a total of %, its lines sum to %', NEW.id, NEW.total, lines
+          USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_orders_total_is_sum_of_lines';
+      END IF;
+      RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER ck_orders_total_is_sum_of_lines
+    AFTER INSERT OR UPDATE OF total ON ordering.orders DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION ordering.check_order_total()
+    """,
+)
 
 
 class OrderHistory(Base):

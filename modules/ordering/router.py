@@ -14,6 +14,7 @@ from kernel.http.etags import IfNoneMatch, tag
 from kernel.http.fields import Identifier, IdField
 from kernel.http.pages import Keyset
 from kernel.http.routes import Idempotency, Router
+from kernel.pure.errors import Forbidden, Invalid
 from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
 from ordering.interface import (
@@ -36,6 +37,8 @@ from ordering.interface import (
     SignatureRefused,
 )
 from ordering.schemas import (
+    UNSETTLED_PAYMENT_EXAMPLE,
+    UNSETTLED_REFUND_EXAMPLE,
     AddressBody,
     HistoryBody,
     NewOrderBody,
@@ -78,6 +81,8 @@ PaymentSignature = Annotated[
     ),
 ]
 
+ProviderInPath = Annotated[str, Path(max_length=64, description="As the payment provider is called here.")]
+
 _NEWEST: Final = Keyset[Order](lambda order: (order.id,), IdField)
 
 
@@ -104,7 +109,7 @@ def build_router(service: DatabaseOrderingService) -> Router:
         tag(response, placed.etag)
         return placed.value
 
-    @router.get("", allow=SIGNED_IN, summary="List your orders, newest first; for admins everybody's")
+    @router.get("", allow=SIGNED_IN, summary="List your orders, newest first; for admins everybody's", errors=[Forbidden])
     def list_orders(query: Annotated[OrderQuery, Query()], caller: Caller, response: Response) -> Page[OrderBody]:
         after = _NEWEST.after(query)
         found = service.list_orders(
@@ -200,7 +205,7 @@ def _add_payments(router: Router, service: DatabaseOrderingService) -> None:
         resume=finish_payment,
         summary="Pay an order",
         errors=[OrderNotFound, PaymentDeclined, ActionNotAllowed, PaymentInProgress, PaymentsUnavailable],
-        responses={202: {"description": "The provider has not answered yet; ask at Location how it went"}},
+        responses={202: {"content": {"application/json": {"example": UNSETTLED_PAYMENT_EXAMPLE}}}},
     )
     def create_payment(order_id: Identifier, body: NewPaymentBody, caller: Caller) -> int:
         """The order is paid in full. A repeat with the same Idempotency-Key goes on with the same attempt and never charges
@@ -237,7 +242,7 @@ def _add_refunds(router: Router, service: DatabaseOrderingService) -> None:
         resume=finish_refund,
         summary="Give money of an order back",
         errors=[OrderNotFound, ActionNotAllowed, RefundExceedsCapture, RefundDeclined, PaymentsUnavailable],
-        responses={202: {"description": "The provider has not answered yet; ask at Location how it went"}},
+        responses={202: {"content": {"application/json": {"example": UNSETTLED_REFUND_EXAMPLE}}}},
     )
     def create_refund(order_id: Identifier, body: NewRefundBody, caller: Caller) -> int:
         return service.begin_refund(
@@ -272,10 +277,12 @@ def _build_webhooks(service: DatabaseOrderingService) -> Router:
         request_body=MESSAGE_BODY,
         max_body=MAX_MESSAGE,
         summary="For payment providers: something happened to a charge",
-        errors=[ProviderUnknown, SignatureRefused],
+        errors=[ProviderUnknown, SignatureRefused, Invalid],
     )
     def receive_payment_message(
-        provider: Annotated[str, Path(max_length=64)], body: RawBody, payment_signature: PaymentSignature = None
+        provider: Annotated[str, Path(max_length=64, description="As the payment provider is called here.")],
+        body: RawBody,
+        payment_signature: PaymentSignature = None,
     ) -> None:
         """The charge is looked up at the provider; the message itself moves nothing."""
         service.receive_message(provider=provider, signature=payment_signature, body=body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -66,11 +66,22 @@ OrderBody = Annotated[
             "refunded_amount": "0.00",
             "refund_status": "none",
             "allowed_actions": ["pay", "cancel", "set-shipping-address"],
+            "history": [
+                {
+                    "action": "place",
+                    "status": "pending",
+                    "by": "customer",
+                    "amount": None,
+                    "note": None,
+                    "at": "2026-01-05T09:30:00Z",
+                }
+            ],
         },
         fields={
             "status": "Where the order is on its way; money that went back is told by `refund_status`.",
             "expires_at": "Until when a pending order keeps its stock; null once that is settled.",
             "allowed_actions": "What you may do with the order as it is now.",
+            "history": "What happened to the order, oldest first: the newest hundred entries. `…/history` has all of them.",
             "number": "For people: on the invoice and on the telephone.",
             "total": "The sum of the lines, exact.",
             "items": "One line per product, with price and name as sold.",
@@ -79,20 +90,27 @@ OrderBody = Annotated[
 ]
 
 
+PAYMENT_EXAMPLE: Final[dict[str, Any]] = {
+    "id": 8,
+    "order_id": 5,
+    "status": "captured",
+    "method": "card",
+    "amount": "39.98",
+    "currency": "GBP",
+    "decline_code": None,
+    "created_at": "2026-01-05T09:31:00Z",
+    "updated_at": "2026-01-05T09:31:01Z",
+}
+UNSETTLED_PAYMENT_EXAMPLE: Final[dict[str, Any]] = {
+    **PAYMENT_EXAMPLE,
+    "status": "started",
+    "updated_at": PAYMENT_EXAMPLE["created_at"],
+}
+
 PaymentBody = Annotated[
     Payment,
     Described(
-        example={
-            "id": 8,
-            "order_id": 5,
-            "status": "captured",
-            "method": "card",
-            "amount": "39.98",
-            "currency": "GBP",
-            "decline_code": None,
-            "created_at": "2026-01-05T09:31:00Z",
-            "updated_at": "2026-01-05T09:31:01Z",
-        },
+        example=PAYMENT_EXAMPLE,
         fields={
             "status": "`captured`: paid. `started` and `authorised`: the provider has not answered yet. `declined`: nothing was"
             " charged. `reversing` and `reversed`: the order was cancelled or expired meanwhile, the money goes back.",
@@ -101,21 +119,28 @@ PaymentBody = Annotated[
     ),
 ]
 
+REFUND_EXAMPLE: Final[dict[str, Any]] = {
+    "id": 2,
+    "order_id": 5,
+    "status": "succeeded",
+    "amount": "19.99",
+    "currency": "GBP",
+    "items": [{"product_id": 17, "quantity": 1, "restock": True}],
+    "reason": "Arrived broken",
+    "failure_code": None,
+    "created_at": "2026-01-12T10:00:00Z",
+    "updated_at": "2026-01-12T10:00:01Z",
+}
+UNSETTLED_REFUND_EXAMPLE: Final[dict[str, Any]] = {
+    **REFUND_EXAMPLE,
+    "status": "started",
+    "updated_at": REFUND_EXAMPLE["created_at"],
+}
+
 RefundBody = Annotated[
     Refund,
     Described(
-        example={
-            "id": 2,
-            "order_id": 5,
-            "status": "succeeded",
-            "amount": "19.99",
-            "currency": "GBP",
-            "items": [{"product_id": 17, "quantity": 1, "restock": True}],
-            "reason": "Arrived broken",
-            "failure_code": None,
-            "created_at": "2026-01-12T10:00:00Z",
-            "updated_at": "2026-01-12T10:00:01Z",
-        },
+        example=REFUND_EXAMPLE,
         fields={"status": "`started`: the provider has not answered yet. `failed`: it refused, nothing has changed."},
     ),
 ]
@@ -150,6 +175,8 @@ class NewPaymentBody(Body):
         ),
     ] = None
 
+    example: ClassVar = {"method": "card", "token": "tok_approve"}
+
 
 class RefundLineBody(Body):
     product_id: IdField
@@ -162,7 +189,9 @@ class NewRefundBody(Body):
 
     amount: RefundAmount | None = None
     items: Annotated[list[RefundLineBody], Field(min_length=1, max_length=MAX_LINES)] | None = None
-    reason: ShortText | None = None
+    reason: ShortText | None = Field(None, description="The customer reads it in the order's history.")
+
+    example: ClassVar = {"items": [{"product_id": 17, "quantity": 1, "restock": True}], "reason": "Arrived broken"}
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -177,6 +206,8 @@ class NewRefundBody(Body):
 class ShipmentBody(Body):
     tracking_reference: ShortText
 
+    example: ClassVar = {"tracking_reference": "RM123456785GB"}
+
 
 class AddressBody(Body):
     """Where the order goes."""
@@ -187,6 +218,8 @@ class AddressBody(Body):
     city: ShortText
     postal_code: ShortText
     country: Annotated[str, Field(strict=True, pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.", examples=["GB"])]
+
+    example: ClassVar = ADDRESS_EXAMPLE
 
 
 class NewOrderLineBody(Body):
@@ -200,9 +233,13 @@ class NewOrderBody(Body):
     items: Annotated[list[NewOrderLineBody], Field(min_length=1, max_length=MAX_LINES)]
     shipping_address: AddressBody | None = None
 
+    example: ClassVar = {"items": [{"product_id": 17, "quantity": 2}], "shipping_address": ADDRESS_EXAMPLE}
+
 
 class OrderQuery(PageQuery):
     """What a list of orders can be narrowed to."""
 
-    status: OrderStatus | None = None
-    user_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = Field(None, description="Only for admins.")
+    status: OrderStatus | None = Field(None, description="Only those that are here on their way.")
+    user_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = Field(
+        None, description="Whose orders; admins may ask for anybody's, others for their own (else 403)."
+    )

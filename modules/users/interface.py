@@ -24,6 +24,8 @@ class User:
 
 
 class UserNotFound(NotFound):
+    """An account does not exist, was closed, or is not for this caller to see."""
+
     code = "user-not-found"
     title = "User not found"
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from dependency_injector import errors, providers
 from dependency_injector.containers import Container
 
+from app.doors import require_offer, require_open_doors
 from app.listening import jobs_of, listeners_of, require_distinct
 from app.modules import ModuleError, in_order_of_needs
 from kernel.database.dispatching.dispatcher import Dispatcher
+from kernel.database.dispatching.retention import Retention
 from kernel.database.engines import Engines
 from kernel.database.outbox import Outbox
 from kernel.database.principals import Principals
@@ -77,18 +80,26 @@ def build(
         access_tokens=AccessTokens(settings.secret_key.get_secret_value(), clock),
         grantable_roles=frozenset({ADMIN}.union(*(module.roles for module in modules))),
         module_names=frozenset(module.name for module in modules) | fakes.keys(),
+        neighbours={module.name: module for module in modules},
         services=fakes,
     )
     built = tuple(plant.build(module) for module in ordered)
-    dispatcher = _dispatcher(engines, clock, built, plant.module_names)
+    dispatcher = _dispatcher(plant, built)
     return Parts(modules=built, services=plant.services, access_tokens=plant.access_tokens, clock=clock, dispatcher=dispatcher)
 
 
-def _dispatcher(engines: Engines, clock: Clock, built: Sequence[Built], installed: Collection[str]) -> Dispatcher:
-    listeners = [found for each in built for found in listeners_of(each.module, each.service, installed)]
-    jobs = [job for each in built for job in jobs_of(each.module, each.service)]
+def _dispatcher(plant: _Plant, built: Sequence[Built]) -> Dispatcher:
+    kernel = plant.engines.database("kernel")
+    retention = Retention(
+        kernel,
+        plant.clock,
+        keep_keys=timedelta(hours=plant.settings.keep_keys_hours),
+        keep_events=timedelta(days=plant.settings.keep_events_days),
+    )
+    listeners = [found for each in built for found in listeners_of(each.module, each.service, plant.module_names)]
+    jobs = [*(job for each in built for job in jobs_of(each.module, each.service)), *retention.jobs()]
     require_distinct(listeners, jobs)
-    return Dispatcher(engines.database("kernel"), clock, listeners, jobs)
+    return Dispatcher(kernel, plant.clock, listeners, jobs)
 
 
 def _ordered(modules: Sequence[Module], fakes: Mapping[str, Any]) -> list[Module]:
@@ -97,7 +108,7 @@ def _ordered(modules: Sequence[Module], fakes: Mapping[str, Any]) -> list[Module
         if module.name in KERNEL_PARTS:
             raise ModuleError(f"No module can be named {module.name}: containers know a part of the kernel by that name.")
         if module.name in fakes:
-            _require_offer(module, fakes[module.name], "The fake of")
+            require_offer(module, fakes[module.name], "The fake of")
     waiting = [
         replace(module, needs=() if module.name in fakes else tuple(need for need in module.needs if need not in fakes))
         for module in modules
@@ -116,18 +127,20 @@ class _Plant:
     access_tokens: AccessTokens
     grantable_roles: frozenset[str]
     module_names: frozenset[str]
+    neighbours: Mapping[str, Module]
     services: dict[str, Any] = field(default_factory=dict)
 
     def build(self, module: Module) -> Built:
         container = module.container()
         self._require_known(module, frozenset(container.dependencies))
+        require_open_doors(module, container.dependencies, self.neighbours)
         available = {**self._kernel_parts(module), **{need: self.services[need] for need in module.needs}}
         for name in container.dependencies:
             getattr(container, name).override(providers.Object(available[name]))
         service = _made(module, container, "service")
         if service is None:
             raise ModuleError(f"The container of {module.name} provides no `service`.")
-        _require_offer(module, service, "The service of")
+        require_offer(module, service, "The service of")
         self.services[module.name] = service
         return Built(module=module, service=service, router=_made(module, container, "router"))
 
@@ -171,11 +184,3 @@ def _made(module: Module, container: Container, name: str) -> Any:
         return provider()
     except errors.Error as error:
         raise ModuleError(f"The container of {module.name} cannot make its {name}: {str(error).rstrip('.')}.") from error
-
-
-def _require_offer(module: Module, service: Any, what: str) -> None:
-    """The check compares names only; that signatures fit is the type checker's job."""
-    if module.offers is not None and not isinstance(service, module.offers):
-        raise ModuleError(
-            f"{what} {module.name} is a {type(service).__name__}, which lacks a method of {module.offers.__name__}."
-        )

@@ -26,6 +26,18 @@ class Job:
     """Called with the service, outside of any transaction."""
 
 
+@dataclass(frozen=True)
+class Offer:
+    """A door: one Protocol of the module's `interface.py`, and who may use it."""
+
+    protocol: type
+    to: tuple[str, ...] | None = None
+    """Modules; None: everybody."""
+
+    def admits(self, module: str) -> bool:
+        return self.to is None or module in self.to
+
+
 @dataclass(frozen=True, kw_only=True)
 class Module:
     """One department of the store.
@@ -45,8 +57,12 @@ class Module:
     metadata: MetaData
     needs: tuple[str, ...] = ()
     """Modules whose service this one calls; they boot first."""
-    offers: type | None = None
-    """The Protocol that other modules see; None when it offers no calls."""
+    offers: type | tuple[Offer, ...] | None = None
+    """The Protocol that other modules see; None when it offers no calls.
+
+    Different doors for different neighbours: `(Offer(CatalogService), Offer(CatalogReports, to=("ordering",)))`. The one
+    service stands behind all of them.
+    """
     listens: Mapping[str, str] = field(default_factory=dict)
     """Publisher -> import name of the listeners, imported only when the publisher is installed.
 
@@ -75,3 +91,10 @@ class Module:
     """Called with the service once the application can serve."""
     on_stop: Callable[[Any], None] | None = None
     """Called with the service when the application stops, in reverse order of start."""
+
+    @property
+    def doors(self) -> tuple[Offer, ...]:
+        """`offers`, written out."""
+        if self.offers is None:
+            return ()
+        return self.offers if isinstance(self.offers, tuple) else (Offer(self.offers),)

@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     limits: bool = _variable("EMPORIUM_LIMITS", "must be on or off", "on", True)
     debug: bool = _variable("EMPORIUM_DEBUG", "must be on or off", "off", False)
     dispatcher: bool = _variable("EMPORIUM_DISPATCHER", "must be on or off", "off", True)
+    keep_keys_hours: int = _variable(
+        "EMPORIUM_KEEP_KEYS_HOURS", "must be whole hours from 24 to 8760 (a year)", "24", 24, ge=24, le=8760
+    )
+    keep_events_days: int = _variable("EMPORIUM_KEEP_EVENTS_DAYS", "must be whole days from 1 to 3650", "30", 30, ge=1, le=3650)
     threads: int = _variable("EMPORIUM_THREADS", "must be a whole number from 1 to 64", "8", 8, ge=1, le=64)
     workers: int | None = _variable("EMPORIUM_WORKERS", "must be a whole number from 1 to 256", "2", ge=1, le=256)
     host: str = _variable("HOST", "must be a name or an address to listen on", "0.0.0.0", "127.0.0.1")  # noqa: S104

@@ -13,6 +13,7 @@ from tests.catalog.factories import Shelf, in_a_quarter
 
 from catalog.fakes import FakeCatalogService
 from catalog.interface import (
+    MAX_STOCK,
     CatalogService,
     OutOfStock,
     ProductNotFound,
@@ -20,6 +21,7 @@ from catalog.interface import (
     ReservationGone,
     Shortage,
     SoldLine,
+    StockLimit,
     StockLine,
 )
 from kernel.pure.errors import Invalid
@@ -338,6 +340,12 @@ class TestRestock:
         with pytest.raises(Invalid):
             shop.restock("refund:1", *[(lamp, quantity) for quantity in quantities])
         assert shop.stock(lamp) == 10
+
+    def test_more_than_a_product_can_hold_brings_back_nothing(self, shop: Shop) -> None:
+        lamp, mug = shop.add(stock=10), shop.add(stock=MAX_STOCK)
+        with pytest.raises(StockLimit):
+            shop.restock("refund:1", (lamp, 1), (mug, 1))
+        assert (shop.stock(lamp), shop.stock(mug)) == (10, MAX_STOCK)
 
 
 def test_both_are_catalog_services(shop: Shop) -> None:

@@ -204,12 +204,24 @@ class TestStatus:
         for status in ProductStatus:
             shelf.product(name=status.value, status=status)
 
-    @pytest.mark.parametrize("asked", [{}, {"status": "draft"}, {"status": "archived"}, {"q": "draft"}, {"sku": "SKU-1"}])
+    @pytest.mark.parametrize("asked", [{}, {"status": "published"}, {"q": "draft"}, {"sku": "SKU-1"}])
     def test_the_public_sees_what_is_published_whatever_it_asks_for(
         self, public: Api, person: Api, asked: dict[str, str]
     ) -> None:
         for caller in (public, person):
             assert set(caller.names(**asked)) <= {"published"}
+
+    def test_what_has_no_filters_is_all_that_is_published(self, public: Api, person: Api) -> None:
+        for caller in (public, person):
+            assert caller.names() == caller.names(status="published") == ["published"]
+
+    @pytest.mark.parametrize("status", ["draft", "archived"])
+    def test_the_public_is_refused_what_is_not_published_and_told_which_parameter_it_was(
+        self, public: Api, person: Api, status: str
+    ) -> None:
+        for caller in (public, person):
+            refused = problem(caller.send("GET", f"?status={status}"), 403, "forbidden")
+            assert (refused["parameter"], refused["roles"]) == ("status", ["admin"])
 
     def test_the_admin_sees_everything_or_one_status(self, admin: Api) -> None:
         assert set(admin.names()) == {"draft", "published", "archived"}

@@ -9,10 +9,16 @@ from decimal import Decimal
 import pytest
 from tests.catalog.factories import LOW_STOCK, Shelf
 
-from catalog.interface import ManualReason, Product, ProductStatus, ReferenceTaken, ReservationGone, StockLine
+from catalog.interface import (
+    ManualReason,
+    Product,
+    ProductStatus,
+    ReferenceTaken,
+    ReservationGone,
+    StockLine,
+)
 from catalog.listeners import build_listeners
 from catalog.module import module
-from catalog.service import StockLimit
 from catalog.service.reservations import GRACE
 from catalog.settings import load_low_stock
 from kernel.database.engines import Engines
@@ -154,13 +160,6 @@ class TestDelete:
         shelf.catalog.delete_product(product_id=lamp.id)
         shelf.catalog.restock(reference="refund:1", lines=[StockLine(product_id=lamp.id, quantity=2)])
         assert shelf.counts(lamp) == (5, 0)
-
-
-def test_more_than_a_product_can_hold_does_not_come_back(shelf: Shelf) -> None:
-    lamp = shelf.product(stock=1_000_000_000)
-    with pytest.raises(StockLimit):
-        shelf.catalog.restock(reference="refund:1", lines=[StockLine(product_id=lamp.id, quantity=1)])
-    assert shelf.counts(lamp) == (1_000_000_000, 0)
 
 
 class TestUnitsSold:

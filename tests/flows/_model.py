@@ -31,6 +31,8 @@ class Product:
     price: Decimal
     on_hand: int
     sold: int = 0
+    counted: int = 0
+    """Of the sold: what the delivery of events has got round to."""
 
 
 @dataclass(eq=False)
@@ -86,6 +88,11 @@ class Model:
 
     def reserved(self, product: Product) -> int:
         return sum(order.lines[product][0] for order in self.orders if order.held and product in order.lines)
+
+    def is_open(self) -> bool:
+        """Whether an order can still be paid or expire, or the provider's answer to an attempt is awaited."""
+        attempts = (attempt for order in self.orders for attempt in order.payments + order.refunds)
+        return any(order.status == "pending" for order in self.orders) or any(attempt.status == "open" for attempt in attempts)
 
     def place(self, owner: Principal, wanted: Counter[Product], now: datetime) -> Order | None:
         if any(product.on_hand - self.reserved(product) < quantity for product, quantity in wanted.items()):
@@ -155,7 +162,7 @@ class Model:
         return _REFUNDED_WHEN[refund.status]
 
     def time_passes(self, now: datetime) -> None:
-        """The catalog lets go, orders expire, and the reconciler settles what is open, in this order."""
+        """The catalog lets go, orders expire, the reconciler settles what is open, and events are delivered, in this order."""
         for order in self.orders:
             paying = [attempt for attempt in order.payments if attempt.status == "open"]
             order.held = order.held and order.until + timedelta(minutes=10) > now
@@ -167,3 +174,5 @@ class Model:
                 self.go_on_paying(attempt)
             for refund in order.refunds:
                 self.go_on_refunding(refund)
+        for product in self.products:
+            product.counted = product.sold

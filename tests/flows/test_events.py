@@ -102,7 +102,9 @@ class TestWiring:
     def test_jobs_run_with_the_service_of_their_module(self, parts_of: PartsOf) -> None:
         job = Job(name="hearer.sweep", every=timedelta(seconds=5), run=lambda service: service.append(1))
         parts = parts_of(module("hearer", jobs=(job,)))
-        assert parts.dispatcher.run_jobs() == 1
+        names = ["hearer.sweep", "kernel.delete_old_keys", "kernel.delete_old_events"]
+        assert [job.name for job in parts.dispatcher.jobs] == names
+        assert parts.dispatcher.run_jobs() == len(names)
         assert parts.services["hearer"] == [1]
 
     def test_two_jobs_of_one_name_are_refused(self, parts_of: PartsOf) -> None:

@@ -27,7 +27,7 @@ from kernel.http.access import ANYONE
 from kernel.http.endpoints import refuse_hops_in_dependencies
 from kernel.http.hop_route import HopRoute
 from kernel.http.routes import Router
-from kernel.module import Module
+from kernel.module import Module, Offer
 from kernel.pure.events import Events
 from kernel.settings import VARIABLES, Settings, load_settings
 
@@ -39,7 +39,17 @@ class Greeting(Protocol):
     def greet(self, *, name: str) -> str: ...
 
 
-class Greeter(Greeting):
+@runtime_checkable
+class Silence(Protocol):
+    """A door without methods."""
+
+
+@runtime_checkable
+class Hospitality(Greeting, Silence, Protocol):
+    """A door that is made of two."""
+
+
+class Greeter(Hospitality):
     def __init__(self, word: str = "Hello") -> None:
         self.word = word
 
@@ -196,10 +206,45 @@ class TestMistakes:
             build_parts(mute)
 
     def test_a_neighbour_that_does_not_fit_the_protocol_asked_for_is_refused(self, build_parts: Callable[..., Parts]) -> None:
-        mute = module("greeter", container=container(service=providers.Singleton(Mute)))
-
         with pytest.raises(ModuleError, match=r"The container of porter cannot make its service: .*Greeting"):
-            build_parts(mute, porter())
+            build_parts(porter(), greeter=Mute())
+
+    def test_a_door_that_is_offered_to_others_is_closed(self, build_parts: Callable[..., Parts]) -> None:
+        to_others = module("greeter", offers=(Offer(Silence), Offer(Greeting, to=("lift", "bar"))))
+
+        with pytest.raises(
+            ModuleError, match="porter asks for greeter as Greeting, but what greeter offers to porter is Silence"
+        ):
+            build_parts(to_others, porter())
+
+    def test_a_door_that_is_offered_by_name_is_open(self, build_parts: Callable[..., Parts]) -> None:
+        parts = build_parts(module("greeter", offers=(Offer(Silence), Offer(Greeting, to=("lift", "porter")))), porter())
+
+        assert parts.services["porter"].receive() == "Hello, guest!"
+
+    def test_a_part_of_a_door_is_open(self, build_parts: Callable[..., Parts]) -> None:
+        parts = build_parts(module("greeter", offers=Hospitality), porter())
+
+        assert parts.services["porter"].receive() == "Hello, guest!"
+
+    def test_the_service_stands_behind_every_door(self, build_parts: Callable[..., Parts]) -> None:
+        silent = module(
+            "greeter", offers=(Offer(Silence), Offer(Greeting)), container=container(service=providers.Singleton(Mute))
+        )
+
+        with pytest.raises(ModuleError, match="The service of greeter is a Mute, which lacks a method of Greeting"):
+            build_parts(silent)
+
+    def test_a_need_is_a_need_of_a_protocol(self, build_parts: Callable[..., Parts]) -> None:
+        anything: Any = providers.Dependency()
+        wired = container(greeter=anything, service=providers.Singleton(Porter, greeter=anything))
+
+        with pytest.raises(ModuleError, match="asks for greeter as no Protocol in particular, but what greeter offers"):
+            build_parts(GREETER, porter(container=wired))
+
+    def test_who_offers_nothing_cannot_be_needed(self, build_parts: Callable[..., Parts]) -> None:
+        with pytest.raises(ModuleError, match="what greeter offers to porter is nothing"):
+            build_parts(module("greeter"), porter())
 
     def test_a_container_without_a_service_is_refused(self, build_parts: Callable[..., Parts]) -> None:
         with pytest.raises(ModuleError, match="The container of empty provides no `service`"):

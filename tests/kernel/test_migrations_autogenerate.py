@@ -144,8 +144,56 @@ def test_emporium_db_check_names_the_difference(fresh_database: Clone, install_m
 
 
 def test_emporium_db_check_says_when_all_is_well(fresh_database: Clone, emporium_db: Emporium) -> None:
-    done = emporium_db(fresh_database.environment, "check", "--live")
+    done = emporium_db(_as_superuser(fresh_database), "check", "--live")
     assert (done.exit_code, done.output) == (0, "The models and the migrations agree.\n")
+
+
+def test_a_login_that_may_not_make_a_scratch_database_has_alembic_compare(fresh_database: Clone, emporium_db: Emporium) -> None:
+    done = emporium_db(fresh_database.environment, "check", "--live")
+    assert (done.exit_code, "triggers, functions and rights are not compared" in done.output) == (0, True), done.output
+    assert done.output.endswith("The models and the migrations agree.\n")
+
+
+@pytest.mark.parametrize(
+    ("drift", "named"),
+    [
+        (
+            "DROP TRIGGER sold_out ON catalog.stock",
+            "catalog.stock: The models declare the trigger sold_out of catalog.stock, which no revision makes",
+        ),
+        (
+            "ALTER FUNCTION kernel.require_principal SECURITY INVOKER",
+            "kernel.require_principal(user_id bigint, epoch bigint): The models and the revisions differ in the function",
+        ),
+        (
+            "ALTER TABLE catalog.stock DROP CONSTRAINT ck_stock_quantity_in_range,"
+            " ADD CONSTRAINT ck_stock_quantity_in_range CHECK (quantity >= 0)",
+            "catalog.stock: The models and the revisions differ in the check ck_stock_quantity_in_range of catalog.stock",
+        ),
+        (
+            "ALTER TABLE catalog.stock ALTER quantity SET STORAGE PLAIN, SET (fillfactor = 50)",
+            "catalog.stock: The models and the revisions differ in the table catalog.stock: r p",
+        ),
+        (
+            "GRANT SELECT ON users.accounts TO PUBLIC",
+            "users.accounts: The models and the revisions differ in the rights on users.accounts: owner users's owner;",
+        ),
+        (
+            "CREATE TABLE kernel.stray (id bigint)",
+            "kernel.stray: Alembic would remove table: kernel.stray.",
+        ),
+    ],
+)
+def test_emporium_db_check_sees_what_the_catalogue_says(
+    fresh_database: Clone, emporium_db: Emporium, drift: str, named: str
+) -> None:
+    Alembic(fresh_database.target).sql(drift, fresh_database.superuser)
+    done = emporium_db(_as_superuser(fresh_database), "check", "--live")
+    assert (done.exit_code, named in done.output) == (1, True), done.output
+
+
+def _as_superuser(database: Clone) -> dict[str, str]:
+    return database.environment | {"DATABASE_MIGRATION_URL": database.superuser.render_as_string(hide_password=False)}
 
 
 def test_a_login_that_may_not_make_a_scratch_database_is_told_what_to_do(fresh_database: Clone, emporium_db: Emporium) -> None:

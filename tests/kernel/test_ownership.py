@@ -1,4 +1,4 @@
-"""The ownership wall: which statements run, as whom, and that PostgreSQL itself refuses a neighbour's tables."""
+"""The ownership wall: which statements pass, and as whom they run. What is refused, the gate `data` tries form by form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kernel.database.call import authenticated, run_call
 from kernel.database.engines import Engines
-from kernel.database.errors import StatementRefused, sqlstate
+from kernel.database.errors import sqlstate
 from kernel.database.principals import Principals
 from kernel.database.unit_of_work import Database
 from kernel.pure.principal import Principal
@@ -21,28 +21,10 @@ def ordering(engines: Engines) -> Database:
     return engines.database("ordering")
 
 
-FOREIGN = [
-    "SELECT * FROM catalog.products",
-    "SELECT 1 FROM ordering.orders o JOIN catalog.stock s ON s.product_id = o.id",
-    "UPDATE catalog.stock SET quantity = 0",
-    "DELETE FROM kernel.outbox",
-    "INSERT INTO kernel.principals VALUES (1, 1)",
-    "WITH gone AS (DELETE FROM catalog.products RETURNING id) SELECT * FROM gone",
-    "LOCK TABLE catalog.stock IN ACCESS EXCLUSIVE MODE",
-]
-
-
 class TestForeignTables:
-    @pytest.mark.parametrize("statement", FOREIGN)
-    def test_a_neighbours_table_answers_insufficient_privilege(self, ordering: Database, statement: str) -> None:
-        with pytest.raises(DBAPIError) as error, ordering.transaction() as session:
-            session.execute(text(statement))
-        assert sqlstate(error.value) == "42501"
-
-    @pytest.mark.parametrize("statement", FOREIGN[:1])
-    def test_so_it_does_outside_of_a_transaction(self, ordering: Database, statement: str) -> None:
+    def test_a_neighbours_table_answers_insufficient_privilege_outside_of_a_transaction_too(self, ordering: Database) -> None:
         with pytest.raises(DBAPIError) as error, ordering.read() as connection:
-            connection.execute(text(statement))
+            connection.execute(text("SELECT * FROM catalog.products"))
         assert sqlstate(error.value) == "42501"
 
     def test_the_role_leaves_nothing_behind_on_the_connection(self, engines: Engines, ordering: Database) -> None:
@@ -62,37 +44,6 @@ class TestForeignTables:
 
 class TestGuard:
     @pytest.mark.parametrize(
-        "statement",
-        [
-            "SET ROLE postgres",
-            "RESET ROLE",
-            "SET LOCAL ROLE emporium_test_catalog",
-            "SELECT 1; SET ROLE postgres",
-            "BEGIN",
-            "COMMIT",
-            "ROLLBACK",
-            "CREATE TABLE ordering.t (i int)",
-            "DROP TABLE ordering.orders",
-            "ALTER TABLE ordering.orders ADD c int",
-            "TRUNCATE ordering.orders",
-            "GRANT ALL ON ordering.orders TO PUBLIC",
-            "DO $$ BEGIN END $$",
-            "PREPARE x AS SELECT 1",
-            "COPY ordering.orders TO STDOUT",
-            "CALL something()",
-            "EXPLAIN SELECT 1",
-            "/* SELECT */ RESET ROLE",
-            "-- SELECT\nRESET ROLE",
-            "SAVEPOINT mine",
-            "ROLLBACK TO SAVEPOINT sa_savepoint_1; RESET ROLE",
-            "",
-        ],
-    )
-    def test_anything_but_reading_and_writing_rows_is_refused(self, ordering: Database, statement: str) -> None:
-        with pytest.raises(StatementRefused), ordering.transaction() as session:
-            session.connection().exec_driver_sql(statement)
-
-    @pytest.mark.parametrize(
         "statement", ["select 1", "  \n SELECT 1", "(SELECT 1)", "VALUES (1)", "WITH a AS (SELECT 1) TABLE a"]
     )
     def test_reading_rows_passes_however_it_is_written(self, ordering: Database, statement: str) -> None:
@@ -102,11 +53,6 @@ class TestGuard:
     def test_a_semicolon_in_a_value_passes(self, ordering: Database) -> None:
         with ordering.read() as connection:
             assert connection.execute(text("SELECT CAST(:v AS text)"), {"v": "a; RESET ROLE"}).scalar_one() == "a; RESET ROLE"
-
-    def test_set_config_cannot_switch_the_role(self, ordering: Database) -> None:
-        with pytest.raises(DBAPIError) as error, ordering.transaction() as session:
-            session.execute(text("SELECT set_config('role', 'none', true)"))
-        assert sqlstate(error.value) == "42501"
 
     def test_savepoints_of_the_kernel_pass(self, ordering: Database) -> None:
         with ordering.transaction() as session:
@@ -132,11 +78,6 @@ class TestOtherWaysToSpeak:
         with pytest.raises(Exception, match="permission denied"), ordering.transaction() as session:
             cursor = session.connection().connection.cursor()
             cursor.copy_expert("COPY catalog.products TO STDOUT", io.StringIO())
-
-    def test_copy_from_a_program_or_file_is_refused(self, ordering: Database) -> None:
-        with pytest.raises(StatementRefused), ordering.transaction() as session:
-            cursor = session.connection().connection.cursor()
-            cursor.copy_expert("COPY ordering.orders FROM '/etc/passwd'", io.StringIO())
 
     def test_callproc_runs_as_the_module(self, ordering: Database) -> None:
         with ordering.transaction() as session:

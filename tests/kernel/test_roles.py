@@ -80,20 +80,6 @@ def test_a_module_role_has_no_ddl(database: Clone, statement: str) -> None:
     assert _refusal(database, _as(database, "catalog"), statement) == INSUFFICIENT_PRIVILEGE
 
 
-def test_the_applications_login_owns_nothing(alembic: Alembic) -> None:
-    alembic.run("upgrade", "heads")
-    owned = (
-        "SELECT relname FROM pg_class WHERE relowner = '{0}'::regrole UNION ALL"
-        " SELECT nspname FROM pg_namespace WHERE nspowner = '{0}'::regrole UNION ALL"
-        " SELECT proname FROM pg_proc WHERE proowner = '{0}'::regrole"
-    )
-    assert alembic.sql(owned.format(alembic.target.application)) == []
-    assert alembic.sql(
-        "SELECT DISTINCT inherit_option, set_option, admin_option FROM pg_auth_members"
-        f" WHERE member = 'emporium_app'::regrole AND starts_with(roleid::regrole::text, '{alembic.target.database}')"
-    ) == [(False, True, False)]
-
-
 def test_the_applications_login_waits_for_seconds_only(database: Clone) -> None:
     with create_engine(database.application, poolclass=NullPool).connect() as connection:
         settings = [
@@ -206,6 +192,20 @@ def test_emporium_db_roles_shows_the_wall(database: Clone, emporium_db: Emporium
     assert done.exit_code == 0, done.output
     assert "emporium_test_catalog_owner" in done.output
     assert done.output.endswith('is on: each statement of "emporium_app" runs as its module\'s role.\n')
+
+
+def test_emporium_db_roles_compares_the_rights_with_the_modules(fresh_database: Clone, emporium_db: Emporium) -> None:
+    as_they_are = emporium_db(fresh_database.environment, "roles", "--check")
+    assert (as_they_are.exit_code, as_they_are.output) == (
+        0,
+        "Owners, grants, default privileges and memberships are as the modules say.\n",
+    )
+    engine = create_engine(fresh_database.superuser, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'GRANT SELECT ON users.accounts TO "{fresh_database.roles.module("ordering")}"')
+    differing = emporium_db(fresh_database.environment, "roles", "--check")
+    assert differing.exit_code == 1
+    assert differing.output.startswith("users.accounts: On the table users.accounts, the role of ordering has SELECT. Fix: ")
 
 
 def test_role_names_fit_into_63_bytes_and_stay_apart() -> None:

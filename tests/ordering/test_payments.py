@@ -131,6 +131,7 @@ class TestLostAnswers:
         rival = till.pay(buyer, order)
         assert (rival.status_code, rival.json()["code"]) == (409, "payment-in-progress")
         assert rival.json()["payment_id"] == answer.json()["id"]
+        assert (rival.json()["order_status"], rival.json()["allowed"]) == ("pending", ["cancel", "set-shipping-address"])
 
     @pytest.mark.parametrize("token", ["tok_late", "tok_fail_after_charge"])
     @pytest.mark.parametrize("how", ["reconciler", "replay"])

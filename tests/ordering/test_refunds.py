@@ -20,11 +20,14 @@ class TestAmounts:
         exceeding = till.refund(order, amount="29.99")
         assert (exceeding.status_code, exceeding.json()["code"]) == (409, "refund-exceeds-capture")
         assert exceeding.json()["refundable"] == "29.98"
+        assert exceeding.json()["allowed"] == ["ship", "set-shipping-address", "refund"]
         assert till.refund(order, amount="29.98").status_code == 201
         read = till.read(till.shop.admin(), order)
         assert (read["refunded_amount"], read["refund_status"]) == ("39.98", "full")
         assert "refund" not in read["allowed_actions"]
-        assert till.refund(order, amount="0.01").status_code == 409
+        nothing_left = till.refund(order, amount="0.01")
+        assert nothing_left.status_code == 409
+        assert (nothing_left.json()["order_status"], nothing_left.json()["allowed"]) == ("paid", read["allowed_actions"])
         assert till.kept(order) == 0
 
     def test_without_amount_and_items_all_that_is_left_goes_back(self, till: Till) -> None:

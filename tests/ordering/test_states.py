@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from tests.ordering.conftest import ADDRESS, Till
-from tests.shop_fixtures import Shop
 
 from kernel.pure.principal import Principal
 from ordering.interface import OrderStatus
@@ -181,8 +180,33 @@ def test_the_table_has_no_way_back_and_none_past_an_end() -> None:
         assert allowed_actions(end, refundable=0, is_admin=True) == ()  # type: ignore[arg-type] # nothing left
 
 
-def test_an_order_placed_before_there_was_a_history_has_an_empty_one(shop: Shop) -> None:
-    buyer = shop.person()
-    order = shop.place(buyer, (shop.product(), 1)).json()
-    shop.query("DELETE FROM ordering.order_history RETURNING id")
-    assert shop.http.get(f"/api/v1/orders/{order['id']}/history", headers=shop.headers(buyer)).json() == []
+class TestNotReady:
+    def test_an_order_that_is_being_paid_cannot_be_paid_again_and_its_tag_says_so(self, till: Till) -> None:
+        buyer = till.shop.person()
+        order = till.order(buyer)
+        path = f"/api/v1/orders/{order['id']}"
+        before = till.shop.http.get(path, headers=till.shop.headers(buyer))
+        assert till.pay(buyer, order, token="tok_timeout").status_code == 202
+        during = till.shop.http.get(path, headers=till.shop.headers(buyer, if_none_match=before.headers["etag"]))
+        assert during.status_code == 200
+        assert (before.json()["allowed_actions"], during.json()["allowed_actions"]) == (
+            ["pay", "cancel", "set-shipping-address"],
+            ["cancel", "set-shipping-address"],
+        )
+        [listed] = till.shop.http.get("/api/v1/orders", headers=till.shop.headers(buyer)).json()["items"]
+        assert listed == during.json()
+
+    def test_an_order_whose_payment_was_declined_can_be_paid(self, till: Till) -> None:
+        buyer = till.shop.person()
+        order = till.order(buyer)
+        assert till.pay(buyer, order, token="tok_decline").status_code == 402
+        assert till.read(buyer, order)["allowed_actions"] == BY_OWNER["pending"]
+
+    def test_an_order_without_an_address_cannot_be_shipped_until_it_has_one(self, till: Till) -> None:
+        buyer, admin = till.shop.person(), till.shop.admin()
+        order = till.order(buyer, shipping_address=None)
+        assert till.pay(buyer, order).status_code == 201
+        assert till.read(admin, order)["allowed_actions"] == ["set-shipping-address", "refund"]
+        path = f"/api/v1/orders/{order['id']}/shipping-address"
+        assert till.shop.http.put(path, json=ADDRESS, headers=till.shop.headers(buyer)).status_code == 200
+        assert till.read(admin, order)["allowed_actions"] == BY_ADMIN["paid"]

@@ -133,3 +133,11 @@ def test_other_methods_are_not_allowed(users: UsersApp, method: str, path: str) 
 
     is_refused(answer)
     assert answer.status_code == 405
+
+
+def test_ones_own_account_is_not_the_account_with_the_id_me(users: UsersApp) -> None:
+    for caller in ({}, users.customer().headers):
+        answer = users.put("/users/me", json={"full_name": "Ada"}, headers=caller)
+        is_refused(answer)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "DELETE, GET, HEAD, PATCH"

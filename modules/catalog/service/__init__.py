@@ -4,7 +4,7 @@ from catalog.crud.products import ProductFilter
 from catalog.service.catalog import DatabaseCatalogService
 from catalog.service.importing import BadLine, ImportResult, ImportRunning, ProductLine
 from catalog.service.products import NewProduct, ProductChanges, SkuTaken
-from catalog.service.stock import MovementNotFound, StockLimit
+from catalog.service.stock import MovementNotFound
 
 __all__ = [
     "BadLine",
@@ -17,5 +17,4 @@ __all__ = [
     "ProductFilter",
     "ProductLine",
     "SkuTaken",
-    "StockLimit",
 ]

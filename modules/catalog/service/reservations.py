@@ -16,11 +16,12 @@ from catalog.interface import (
     ReservationGone,
     Shortage,
     SoldLine,
+    StockLimit,
     StockLine,
     StockRanLow,
 )
 from catalog.service.products import product_not_found
-from catalog.service.stock import STOCK_LIMIT, StockLimit, ran_low
+from catalog.service.stock import STOCK_LIMIT, ran_low
 from kernel.database.call import RetryCall
 from kernel.database.errors import constraint
 from kernel.database.types import AnyRow

@@ -8,12 +8,12 @@ from typing import Final
 from sqlalchemy.exc import IntegrityError
 
 from catalog.crud import stock as crud
-from catalog.interface import ManualReason, OutOfStock, ProductStatus, Shortage, StockMovement, StockRanLow
+from catalog.interface import ManualReason, OutOfStock, ProductStatus, Shortage, StockLimit, StockMovement, StockRanLow
 from catalog.service.products import product_not_found
 from kernel.database.errors import constraint
 from kernel.database.types import AnyRow
 from kernel.database.unit_of_work import Database
-from kernel.pure.errors import Conflict, Invalid, NotFound
+from kernel.pure.errors import Invalid, NotFound
 from kernel.pure.events import Events
 
 STOCK_LIMIT: Final = "ck_stock_quantity_in_range"
@@ -24,13 +24,6 @@ _SIGN: Final = {ManualReason.RESTOCK: 1, ManualReason.RETURN: 1, ManualReason.DA
 class MovementNotFound(NotFound):
     code = "stock-movement-not-found"
     title = "Stock movement not found"
-
-
-class StockLimit(Conflict):
-    """The stock would exceed what one product can hold."""
-
-    code = "stock-limit"
-    title = "Too much stock"
 
 
 class StockUseCases:

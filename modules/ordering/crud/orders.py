@@ -9,11 +9,15 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, select, text
+from sqlalchemy import Boolean, Connection, Select, bindparam, literal_column, select, text
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Session
 
 from kernel.database.types import AnyRow
 from ordering.models import Order, OrderLine
+
+_HISTORY_SHOWN: Final = 100
+"""How much of its history an order is read with: its owner can set addresses, and be declined, without end."""
 
 _ORDER_COLUMNS: Final = (
     Order.id,
@@ -40,6 +44,30 @@ _LINE_COLUMNS: Final = (
     OrderLine.line_total,
 )
 
+# With the first line only, which is the one that is read. At most one attempt is live, and an index finds it.
+_PAYING_COLUMN: Final = literal_column(
+    """
+    CASE WHEN ordering.order_lines.position = 0 AND ordering.orders.status = 'pending' THEN EXISTS (
+      SELECT FROM ordering.payments AS p WHERE p.order_id = ordering.orders.id AND p.status IN ('started', 'authorised')
+    ) END
+    """,
+    Boolean,
+).label("paying")
+
+# As JSON with the first line only: the other lines of an order need not carry it again. Amounts are text, to stay exact. The
+# aggregate takes the entries as they come, newest first; to sort them once more would be felt by a page of orders.
+_HISTORY_COLUMN: Final = literal_column(
+    f"""
+    CASE WHEN ordering.order_lines.position = 0 THEN (
+      SELECT json_agg(json_build_array(action, status, actor, amount::text, note, created_at)) FROM (
+        SELECT * FROM ordering.order_history AS h WHERE h.order_id = ordering.orders.id
+        ORDER BY h.id DESC LIMIT {_HISTORY_SHOWN}
+      ) AS newest
+    ) END
+    """,  # noqa: S608 -- a constant
+    JSON,
+).label("history")
+
 # An order and its lines are one statement: the lines reach the new order's id without a round trip for it.
 _PLACE: Final = text(
     """
@@ -51,18 +79,19 @@ _PLACE: Final = text(
     ), noted AS (
       INSERT INTO ordering.order_history (order_id, action, status, actor, actor_id)
       SELECT id, 'place', 'pending', 'customer', user_id FROM placed
+      RETURNING json_build_array(json_build_array(action, status, actor, amount, note, created_at)) AS history
     ), lines AS (
       INSERT INTO ordering.order_lines (order_id, position, product_id, sku, name, quantity, unit_price)
       SELECT placed.id, line.position, line.product_id, line.sku, line.name, line.quantity, line.unit_price
       FROM placed, jsonb_to_recordset(CAST(:lines AS jsonb)) AS line
         (position integer, product_id bigint, sku text, name text, quantity integer, unit_price numeric)
     )
-    SELECT * FROM placed
+    SELECT *, false AS paying FROM placed, noted
     """
 )
 
 _READ: Final = (
-    select(*_ORDER_COLUMNS, *_LINE_COLUMNS)
+    select(*_ORDER_COLUMNS, *_LINE_COLUMNS, _PAYING_COLUMN, _HISTORY_COLUMN)
     .join_from(Order, OrderLine, OrderLine.order_id == Order.id)
     .where(Order.id == bindparam("order_id"))
     .order_by(OrderLine.position)
@@ -102,9 +131,15 @@ _SET_ADDRESS: Final = text(
     """
 )
 
+# The version rises with every entry: the order is answered with its history, under an ETag made of the version.
 _NOTE: Final = text(
-    "INSERT INTO ordering.order_history (order_id, action, status, actor, amount, note)"
-    " SELECT id, :action, status, :actor, :amount, :note FROM ordering.orders WHERE id = :order_id"
+    """
+    WITH noted AS (
+      UPDATE ordering.orders SET version = version + 1, updated_at = now() WHERE id = :order_id RETURNING id, status
+    )
+    INSERT INTO ordering.order_history (order_id, action, status, actor, amount, note)
+    SELECT id, :action, status, :actor, :amount, :note FROM noted
+    """
 )
 _ERASE_ADDRESSES: Final = text(
     "UPDATE ordering.orders SET shipping_address = NULL, version = version + 1, updated_at = now()"
@@ -125,10 +160,10 @@ _HISTORY: Final = text(
 
 
 def place_order(session: Session, *, values: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> AnyRow:
-    """Insert an order with its lines; one row of the order's columns.
+    """Insert an order with its lines; one row of the order's columns and its history, as `read_order`.
 
-    `values`: user_id, total, currency, stock_reference, expires_at, shipping_address (dict or None). `lines`: position,
-    product_id, sku, name, quantity, unit_price (as text, exact).
+    `values`: user_id, total, currency, stock_reference, expires_at, shipping_address (dict or None). `lines`: position (the
+    first is 0), product_id, sku, name, quantity, unit_price (as text, exact).
     """
     address = values["shipping_address"]
     parameters = {
@@ -140,7 +175,11 @@ def place_order(session: Session, *, values: Mapping[str, Any], lines: Sequence[
 
 
 def read_order(connection: Connection | Session, order_id: int) -> Sequence[AnyRow]:
-    """One row per line, each with the order's columns; empty when there is no such order."""
+    """One row per line, each with the order's columns; empty when there is no such order.
+
+    The first row says whether an attempt to pay is not settled yet (`paying`), and has its `history`, newest first, as
+    [action, status, actor, amount, note, time as text]; None without one.
+    """
     return connection.execute(_READ, {"order_id": order_id}).all()
 
 
@@ -165,7 +204,7 @@ def _list_statement(names: frozenset[str]) -> Select[*tuple[Any, ...]]:
         page = page.where(Order.status == bindparam("status"))
     ids = page.subquery()
     return (
-        select(*_ORDER_COLUMNS, *_LINE_COLUMNS)
+        select(*_ORDER_COLUMNS, *_LINE_COLUMNS, _PAYING_COLUMN, _HISTORY_COLUMN)
         .join_from(ids, Order, Order.id == ids.c.id)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .order_by(Order.id.desc(), OrderLine.position)
@@ -239,7 +278,7 @@ def expired_orders(connection: Connection, *, now: datetime, patience: timedelta
 def note(
     session: Session, order_id: int, *, action: str, actor: str, amount: Decimal | None = None, remark: str | None = None
 ) -> None:
-    """Write down something that leaves the order's status as it is."""
+    """Write down something that leaves the order's status as it is; its version rises."""
     session.execute(_NOTE, {"order_id": order_id, "action": action, "actor": actor, "amount": amount, "note": remark})
 
 

@@ -1,10 +1,9 @@
-"""Check the old rows against the new constraints, and the index of what expires, while everybody goes on working."""
+"""Check the old rows against the new constraints, while everybody goes on working."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
 from alembic import op
 
 revision: str = "b81f5d2c6e03"
@@ -19,20 +18,9 @@ REFUNDS = "refunded_amount >= 0 AND refunding_amount >= 0 AND refunded_amount + 
 def upgrade() -> None:
     op.execute("ALTER TABLE ordering.orders VALIDATE CONSTRAINT ck_orders_status")
     op.execute("ALTER TABLE ordering.orders VALIDATE CONSTRAINT ck_orders_refunds_within_capture")
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_orders_pending_expires_at",
-            "orders",
-            ["expires_at"],
-            schema="ordering",
-            postgresql_where=sa.text("status = 'pending'"),
-            postgresql_concurrently=True,
-            if_not_exists=True,
-        )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_orders_pending_expires_at", "orders", schema="ordering", if_exists=True)
     for name, rule in (("ck_orders_refunds_within_capture", REFUNDS), ("ck_orders_status", STATUS)):
         op.execute(f"ALTER TABLE ordering.orders DROP CONSTRAINT {name}")
         op.execute(f"ALTER TABLE ordering.orders ADD CONSTRAINT {name} CHECK ({rule}) NOT VALID")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from sqlalchemy import Connection
@@ -17,7 +18,15 @@ from kernel.pure.events import Events
 from kernel.pure.principal import Principal
 from kernel.pure.values import Versioned
 from ordering.crud import orders as crud
-from ordering.interface import Order, OrderLine, OrderNotFound, OrderStatus, PaymentsUnavailable, ShippingAddress
+from ordering.interface import (
+    HistoryEntry,
+    Order,
+    OrderLine,
+    OrderNotFound,
+    OrderStatus,
+    PaymentsUnavailable,
+    ShippingAddress,
+)
 from ordering.service.gateways.protocol import PaymentGateway
 from ordering.service.states import allowed_actions, refund_status
 
@@ -67,7 +76,10 @@ def order_not_found(order_id: int) -> OrderNotFound:
 
 
 def versioned(order: Order, version: int, caller: Principal) -> Versioned[Order]:
-    return Versioned(order, f"{version}.{'admin' if caller.is_admin else 'own'}")
+    """An attempt to pay leaves the version alone until it is settled, but takes `pay` from the answer: the tag says so."""
+    view = "admin" if caller.is_admin else "own"
+    paying = order.status is OrderStatus.PENDING and "pay" not in order.allowed_actions
+    return Versioned(order, f"{version}.{view}{'.paying' if paying else ''}")
 
 
 def from_rows(rows: Sequence[AnyRow], caller: Principal) -> Order:
@@ -102,5 +114,23 @@ def as_order(row: AnyRow, items: Sequence[OrderLine], caller: Principal) -> Orde
         tracking_reference=row.tracking_reference,
         refunded_amount=row.refunded_amount,
         refund_status=refund_status(refunded=row.refunded_amount, captured=row.captured_amount),
-        allowed_actions=allowed_actions(status, refundable=refundable, is_admin=caller.is_admin),
+        allowed_actions=allowed_actions(
+            status,
+            refundable=refundable,
+            is_admin=caller.is_admin,
+            paying=bool(row.paying),
+            addressed=row.shipping_address is not None,
+        ),
+        history=[_as_entry(*entry) for entry in reversed(row.history or ())],
+    )
+
+
+def _as_entry(action: str, status: str, by: str, amount: str | None, note: str | None, at: str) -> HistoryEntry:
+    return HistoryEntry(
+        action=action,
+        status=OrderStatus(status),
+        by=by,
+        amount=None if amount is None else Decimal(amount),
+        note=note,
+        at=datetime.fromisoformat(at),
     )

@@ -10,8 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 from catalog.interface import SoldLine, StockLine
-from kernel.pure.errors import Invalid
-from kernel.pure.principal import Principal
+from kernel.pure.errors import Forbidden, Invalid
+from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_TOTAL, Versioned
 from ordering.crud import orders as crud
 from ordering.interface import (
@@ -72,7 +72,12 @@ class OrderUseCases(UseCases):
     def list_orders(
         self, *, caller: Principal, user_id: int | None, status: OrderStatus | None, before_id: int, limit: int
     ) -> Sequence[Order]:
-        """The caller's own newest orders below `before_id`; an admin sees everybody's, or those of `user_id`."""
+        """The caller's own newest orders below `before_id`; an admin sees everybody's, or those of `user_id`.
+
+        Errors: Forbidden (somebody else's `user_id`, by one who is no admin).
+        """
+        if not caller.is_admin and user_id not in (None, caller.user_id):
+            raise Forbidden("Only admins may list somebody else's orders.", parameter="user_id", roles=[ADMIN])
         owner = user_id if caller.is_admin else caller.user_id
         wanted = None if status is None else status.value
         with self._database.read() as connection:

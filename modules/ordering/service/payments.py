@@ -76,6 +76,8 @@ class PaymentUseCases(ExpiryUseCases, UseCases):
             raise PaymentInProgress(
                 f"Another attempt to pay order {order.number} is in progress; wait for its outcome.",
                 payment_id=crud.live_payment(session, order_id),
+                order_status=order.status.value,
+                allowed=[action for action in order.allowed_actions if action != "pay"],  # it may be settled by now
             )
 
     def finish_payment(self, *, caller: Principal, payment_id: int) -> Payment:

@@ -18,6 +18,7 @@ from ordering.crud import refunds as crud
 from ordering.interface import (
     Order,
     OrderRefunded,
+    OrderStatus,
     PaymentsUnavailable,
     Refund,
     RefundDeclined,
@@ -28,7 +29,7 @@ from ordering.interface import (
 )
 from ordering.service.base import PATIENCE, UseCases
 from ordering.service.gateways.protocol import Declined, Refunded
-from ordering.service.states import not_allowed
+from ordering.service.states import allowed_actions, not_allowed
 
 
 class RefundUseCases(UseCases):
@@ -59,6 +60,14 @@ class RefundUseCases(UseCases):
                     f"Order {order.number} has {left.refundable} left to refund.",
                     refundable=str(left.refundable),
                     order_status=left.status,
+                    allowed=list(
+                        allowed_actions(
+                            OrderStatus(left.status),
+                            refundable=left.refundable,
+                            is_admin=caller.is_admin,
+                            addressed=order.shipping_address is not None,
+                        )
+                    ),
                 )
             values = {
                 "order_id": order_id,

@@ -37,12 +37,20 @@ TRANSITIONS: Final[Mapping[str, Transition]] = {
 MAY_CHANGE_ADDRESS: Final = (OrderStatus.PENDING, OrderStatus.PAID)
 
 
-def allowed_actions(status: OrderStatus, *, refundable: Decimal, is_admin: bool) -> tuple[str, ...]:
-    """What may be done with an order in this state, by an admin or by its owner."""
+def allowed_actions(
+    status: OrderStatus, *, refundable: Decimal, is_admin: bool, paying: bool = False, addressed: bool = True
+) -> tuple[str, ...]:
+    """What may be done with an order in this state, by an admin or by its owner.
+
+    `paying`: an attempt to pay is not settled yet. `addressed`: it is known where the order goes.
+    """
+    unready = {"pay"} if paying else set()
+    if not addressed:
+        unready.add("ship")
     allowed = [
         action
         for action, step in TRANSITIONS.items()
-        if step.before == status and (step.who is Who.OWNER or (step.who is Who.ADMIN and is_admin))
+        if step.before == status and action not in unready and (step.who is Who.OWNER or (step.who is Who.ADMIN and is_admin))
     ]
     if status in MAY_CHANGE_ADDRESS:
         allowed.append("set-shipping-address")

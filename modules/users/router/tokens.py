@@ -13,7 +13,7 @@ from kernel.http.documents import Described
 from kernel.http.routes import Router
 from kernel.pure.errors import TooManyRequests
 from users.router.attempts import Attempts
-from users.schemas import LogInForm, RefreshTokenBody
+from users.schemas import TOKENS_EXAMPLE, LogInForm, RefreshTokenBody
 from users.service import DatabaseUsersService, InvalidCredentials, InvalidRefreshToken, TokenPair
 
 AUTH: Final = "/auth"
@@ -21,11 +21,12 @@ AUTH: Final = "/auth"
 TokensBody = Annotated[
     TokenPair,
     Described(
+        example=TOKENS_EXAMPLE,
         fields={
             "access_token": "Sent with each request as `Authorization: Bearer …`.",
             "refresh_token": "Exchanged once for a new pair, when the access token has expired.",
             "expires_in": "Seconds until the access token expires.",
-        }
+        },
     ),
 ]
 

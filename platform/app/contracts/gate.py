@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.contracts.facts import Facts, read_facts
 from app.contracts.finding import Finding
+from app.contracts.syntax import Source, read_sources
 
 if TYPE_CHECKING:
     from app.contracts.laboratory import Laboratory
@@ -31,6 +32,11 @@ class Bench:
     def facts(self) -> Mapping[str, Facts]:
         """What the built-in modules say of themselves, read without importing them; by name, sorted."""
         return read_facts(self.root)
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """Every file of the built-in modules and of the kernel, parsed. Errors: SyntaxError."""
+        return read_sources(self.root, self.facts)
 
     @cached_property
     def modules(self) -> tuple[Module, ...]:

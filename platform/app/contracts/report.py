@@ -33,9 +33,13 @@ def _closing(outcome: Outcome) -> str:
     times = ", ".join(f"{ran.name} {ran.seconds:.1f}" for ran in outcome.gates)
     rules = sum(len(ran.rules) for ran in outcome.gates)
     known = f" Known debt: {len(outcome.known)} (docs/BASELINE.toml)." if outcome.known else ""
-    number = len(outcome.findings)
-    verdict = "Every contract holds" if not number else f"{number} violation{'s' if number > 1 else ''}"
-    return f"{verdict}: {len(outcome.gates)} gates, {rules} rules, {outcome.seconds:.1f} s ({times}).{known}"
+    verdict = _counted(len(outcome.findings), "violation") if outcome.findings else "Every contract holds"
+    looked = f"{_counted(len(outcome.gates), 'gate')}, {_counted(rules, 'rule')}"
+    return f"{verdict}: {looked}, {outcome.seconds:.1f} s ({times}).{known}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def as_markdown(outcome: Outcome) -> str:

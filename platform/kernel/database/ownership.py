@@ -19,6 +19,8 @@ from kernel.pure.principal import Principal
 _ALLOWED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "LOCK"})
 _SAVEPOINT: Final = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) sa_savepoint_\d+\Z")
 _COPY: Final = re.compile(r"\s*COPY\s[^;]*\s(FROM\s+STDIN|TO\s+STDOUT)\b[^;]*\Z", re.IGNORECASE)
+_QUOTED: Final = re.compile(r"'(?:[^']|'')*'")
+_ROUTINE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?")
 _FIRST_WORD: Final = re.compile(r"[\s(]*([A-Za-z]+)")
 
 
@@ -84,13 +86,17 @@ class OwnedCursor(extensions.cursor):
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
         if self.connection.owned:
             statement = _text(sql)
-            if not _COPY.match(statement):
+            # A text may say what it likes, `TO STDOUT` included.
+            if ";" in statement or not _COPY.match(_QUOTED.sub("''", statement)):
                 raise StatementRefused("A module copies only `FROM STDIN` or `TO STDOUT`, one statement, without `;`.")
             self._send_separately(_prefix(self.connection))
         return super().copy_expert(sql, file, size)
 
     def callproc(self, procname: Any, parameters: Any = None) -> Any:
         if self.connection.owned:
+            # The driver puts the name into its statement as it is.
+            if not _ROUTINE.fullmatch(_text(procname)):
+                raise StatementRefused("A module calls a routine by its plain name, with or without its schema.")
             self._send_separately(_prefix(self.connection))
         return super().callproc(procname) if parameters is None else super().callproc(procname, parameters)
 

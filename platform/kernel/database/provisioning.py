@@ -22,6 +22,8 @@ from kernel.database.tables import SCHEMA as KERNEL
 log = logging.getLogger("emporium.migrations")
 
 VERSION_TABLE: Final = "alembic_version"
+SESSION: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = 0", "SET idle_in_transaction_session_timeout = 0")
+"""A migration may take long, but it may not queue long for a lock: whoever comes behind it would wait as well."""
 _DML: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -255,7 +257,9 @@ def require_login(connection: Connection, login: str) -> None:
 
 def run(connection: Connection, steps: Iterable[Step]) -> list[str]:
     """Run what is not done yet, in the current transaction, and answer those statements. Raises RolesUnavailable."""
-    ran = []
+    steps, ran = list(steps), []
+    if _all_done(connection, steps):
+        return []
     for step in steps:
         if _driver_sql(connection, f"SELECT {step.done}"):
             continue
@@ -274,6 +278,16 @@ def run(connection: Connection, steps: Iterable[Step]) -> list[str]:
         if _driver_sql(connection, f"SELECT {step.done}"):
             ran.append(step.sql)
     return ran
+
+
+def _all_done(connection: Connection, steps: Sequence[Step]) -> bool:
+    """Asked in one statement, as it is so at nearly every start."""
+    try:
+        with connection.begin_nested():
+            return bool(_driver_sql(connection, f"SELECT {' AND '.join(f'({step.done})' for step in steps)}"))
+    except DBAPIError:
+        # Some questions can only be asked once the role or schema is there.
+        return False
 
 
 def missing_restrictions(connection: Connection, plan: Plan) -> bool:

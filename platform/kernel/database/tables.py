@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from kernel.database.types import identity_column, module_metadata
+from kernel.database.types import declare, identity_column, module_metadata
 
 SCHEMA: Final = "kernel"
 
@@ -71,6 +71,9 @@ jobs: Final = Table(
     Column("started_at", DateTime(timezone=True), nullable=False),
 )
 
+ATTEMPT_STATUS: Final = 202
+"""The stored status of a key that stands for an attempt, which goes on after its commit: its body is the attempt's id."""
+
 idempotency_keys: Final = Table(
     "idempotency_keys",
     metadata,
@@ -82,6 +85,9 @@ idempotency_keys: Final = Table(
     Column("headers", JSONB, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # A row is in one of them: keys of attempts are kept for longer, and would stand before the others in one index of both.
+    Index("ix_idempotency_keys_answers", "created_at", postgresql_where=text(f"status <> {ATTEMPT_STATUS}")),
+    Index("ix_idempotency_keys_attempts", "created_at", postgresql_where=text(f"status = {ATTEMPT_STATUS}")),
 )
 
 principals: Final = Table(
@@ -89,4 +95,23 @@ principals: Final = Table(
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
+)
+
+declare(
+    metadata,
+    # Sent in front of the first statement of every authenticated request. The message holds no data: it may end up in an
+    # answer.
+    """
+    CREATE FUNCTION kernel.require_principal(user_id bigint, epoch bigint) RETURNS void
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+    BEGIN
+      PERFORM FROM kernel.principals AS known
+        WHERE known.user_id = require_principal.user_id AND known.epoch = require_principal.epoch;
+      IF NOT FOUND THEN
+        RAISE EXCEPTION 'the principal is not valid any more' USING ERRCODE = '28000';
+      END IF;
+    END
+    $$
+    """,
 )

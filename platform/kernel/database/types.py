@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Numeric, Row, Text, func
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, MetaData, Numeric, Row, Text, event, func
 from sqlalchemy.orm import mapped_column
 
 NAMING: Final = {
@@ -46,6 +46,21 @@ def module_metadata(name: str) -> MetaData:
             type_annotation_map = COLUMN_TYPES
     """
     return MetaData(schema=name, naming_convention=NAMING)
+
+
+def declare(metadata: MetaData, *statements: str) -> None:
+    """What the module's revisions make beside its tables: functions, triggers.
+
+    Alembic neither sees nor writes them. Said here as well, they are a part of the models, and `emporium db check` tells
+    when the revisions make something else.
+    """
+
+    def make(_: MetaData, connection: Connection, **__: Any) -> None:
+        for statement in statements:
+            # Without parameters, so that a `%` means itself.
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+    event.listen(metadata, "after_create", make)
 
 
 def identity_column() -> Column[int]:

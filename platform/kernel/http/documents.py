@@ -16,10 +16,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from kernel.http.access import SCHEME, SECURITY_SCHEME
+from kernel.http.examples import kept, spread, with_nulls
 from kernel.http.problems import MEDIA_TYPE, TYPE_PREFIX, status_of
 from kernel.pure.errors import DomainError
 
-_PAGE_NAME: Final = re.compile(r"Page_Annotated_(\w+?)__Described__")
+_PAGE_NAME: Final = re.compile(r"Page_Annotated_([A-Za-z0-9]+)_\w*?_Described__")
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -68,7 +69,7 @@ class Described:
         described = handler(schema)
         target = handler.resolve_ref_schema(described)
         if self.example is not None:
-            target["examples"] = [dict(self.example)]
+            target["examples"] = [kept(self.example)]
         for path, text in self.fields.items():
             place = target
             for name in path.split("."):
@@ -128,13 +129,24 @@ def phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
+def _with_plain_names(document: str) -> str:
     """`OrderPage` for `Page_Annotated_Order__Described__`: generated clients make classes of these names."""
-    named: dict[str, Any] = json.loads(_PAGE_NAME.sub(r"\1Page", json.dumps(document)))
-    for name, schema in named.get("components", {}).get("schemas", {}).items():
+    return _PAGE_NAME.sub(r"\1Page", document)
+
+
+def _title_pages(document: dict[str, Any]) -> None:
+    for name, schema in document.get("components", {}).get("schemas", {}).items():
         if name.endswith("Page") and schema.get("title") == "Page":
             schema["title"] = name
-    return named
+
+
+def _name_ids(document: dict[str, Any]) -> None:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                noun, _, rest = parameter["name"].rpartition("_")
+                if parameter["in"] == "path" and noun and rest == "id":
+                    parameter.setdefault("description", f"The `id` of the {noun.replace('_', ' ')}.")
 
 
 def install(app: FastAPI) -> None:
@@ -143,7 +155,10 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = _with_plain_names(generate())
+            document = json.loads(with_nulls(_with_plain_names(json.dumps(generate()))))
+            _title_pages(document)
+            _name_ids(document)
+            spread(document)
             components = document.setdefault("components", {})
             components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
             components.setdefault("securitySchemes", {})[SCHEME] = SECURITY_SCHEME

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
+from kernel.http.examples import kept
 from kernel.pure.values import CENT, MAX_ID, MAX_PRICE, MAX_QUANTITY
 
 MAX_STOCK: Final = 10_000_000
@@ -25,6 +27,16 @@ class Body(BaseModel):
     """Base of request bodies: unknown members are refused, values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    example: ClassVar[Mapping[str, Any] | None] = None
+    """What a request can look like, for the documentation; the body of every route has one."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        if cls.example is not None:
+            handler.resolve_ref_schema(described)["examples"] = [kept(cls.example)]
+        return described
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -162,6 +162,11 @@ class HopRoute(APIRoute):
             return _NO_MATCH
         match = Match.FULL if scope["method"] in self.served else Match.PARTIAL
         return match, {"endpoint": self.endpoint, "path_params": found.groupdict(), "route": self}
+
+    def pass_over(self, patterns: Iterable[str]) -> None:
+        """Match no path that one of these patterns matches."""
+        unnamed = [re.sub(r"\?P<\w+>", "?:", pattern) for pattern in patterns]
+        self.path_regex = re.compile(f"(?!{'|'.join(unnamed)}){self.path_regex.pattern}")
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in self.served:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from kernel.database.call import RetryCall
 from kernel.database.errors import constraint
 from kernel.database.outbox_rows import OUTBOX_INSERT
+from kernel.database.tables import ATTEMPT_STATUS
 from kernel.http import current
 from kernel.http.hop_route import HopRoute, Runtime
 from kernel.http.problems import bad_request
@@ -142,7 +143,7 @@ class ResumedRoute(IdempotentRoute):
         return answer
 
     def do(self, values: dict[str, Any]) -> Response:
-        return Response(str(self.declared.endpoint(**values)), 202)
+        return Response(str(self.declared.endpoint(**values)), ATTEMPT_STATUS)
 
 
 def _lock_of(name: Mapping[str, Any]) -> int:

@@ -37,6 +37,7 @@ def mount(
             )
         routes += [_route(declared, runtime) for declared in router.declarations]
     _refuse_twins(routes)
+    _put_words_first(routes)
     _share_allow_headers(routes)
     app.router.routes.extend(routes)
     # Each route answers with and without a trailing slash itself.
@@ -57,6 +58,23 @@ def _refuse_twins(routes: Sequence[HopRoute]) -> None:
             if name in taken:
                 raise TypeError(f"{route.declared} repeats {taken[name].declared}: rename the function or change the path.")
             taken[name] = route
+
+
+def _put_words_first(routes: Sequence[HopRoute]) -> None:
+    """What is written out in a path is no value for another route's parameter there, whatever the methods.
+
+    So `PUT /users/me` is a method that `/users/me` does not have (405), and not the account with the id `me` (404).
+    """
+    shapes = {route.path_regex.pattern: (route.path_format, len(route.param_convertors)) for route in routes}
+    for route in routes:
+        # The other's own parameters stand in its path in braces, which a parameter here takes like any text.
+        others = [
+            shape
+            for shape, (path, parameters) in shapes.items()
+            if parameters < len(route.param_convertors) and route.path_regex.match(path)
+        ]
+        if others:
+            route.pass_over(others)
 
 
 def _share_allow_headers(routes: Sequence[HopRoute]) -> None:

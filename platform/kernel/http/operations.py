@@ -8,13 +8,14 @@ from typing import Any, Final
 from kernel.http.access import SCHEME
 from kernel.http.documents import problem_responses
 from kernel.http.endpoints import EndpointShape
+from kernel.http.examples import kept
 from kernel.http.routes import Declaration, Idempotency
 
 _KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "1 to 255 visible ASCII characters of your choice. A repeat with the same key and body is answered as "
-    "before (`Idempotency-Replayed: true`) and not done again.",
+    "before (`Idempotency-Replayed: true`) and not done again. A key is remembered for 24 hours at least.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 ROLES: Final = "x-roles"
@@ -36,10 +37,19 @@ def describe(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
         "responses": {
             **({304: {"description": "The copy at hand is current"}} if "if_none_match" in shape.signature.parameters else {}),
             **problem_responses(_statuses(declared, shape), declared.errors),
-            **declared.responses,
+            **kept(declared.responses),
+            **_unsettled(declared, shape),
         },
         "openapi_extra": _extra(declared, shape),
     }
+
+
+def _unsettled(declared: Declaration, shape: EndpointShape) -> dict[int | str, Any]:
+    """What a resumed route answers while nobody can tell how its attempt ends."""
+    if declared.idempotent is not Idempotency.RESUMED:
+        return {}
+    told = {"description": "Not settled yet; ask at Location how it went", "model": shape.returned}
+    return {202: {**told, **kept(declared.responses.get(202, {}))}}
 
 
 def _description(declared: Declaration) -> str:
@@ -62,6 +72,8 @@ def _statuses(declared: Declaration, shape: EndpointShape) -> dict[int, str]:
         statuses[409] = "A request with this Idempotency-Key is being worked on"
     if "if_match" in shape.signature.parameters:
         statuses[412] = "If-Match names another version"
+    if declared.request_body is not None:
+        statuses |= {413: "The body is too large", 422: "The body is invalid"}
     if shape.takes_body:
         statuses |= {413: "The body is too large", 415: "The body is of another media type", 422: "The body is invalid"}
     return statuses
@@ -78,7 +90,7 @@ def _extra(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
     if declared.idempotent is not None:
         extra["parameters"] = [{**_KEY, "required": declared.idempotent is not Idempotency.ACCEPTED}]
     if declared.request_body is not None:
-        extra["requestBody"] = dict(declared.request_body)
+        extra["requestBody"] = kept(declared.request_body)
     return extra
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from kernel.database.dispatching.statements import DELETE_OLD_EVENTS
 from kernel.database.types import AnyRow
 from kernel.database.unit_of_work import Database
 from kernel.pure.clock import Clock
@@ -42,17 +43,6 @@ _RESUBMIT: Final = text(
      WHERE status = 'dead'
        AND (CAST(:id AS bigint) IS NULL OR outbox_id = :id)
        AND (CAST(:listener AS text) IS NULL OR listener = :listener)
-    """
-)
-_PURGE: Final = text(
-    """
-    DELETE FROM kernel.outbox WHERE id IN (
-      SELECT id FROM kernel.outbox AS event
-       WHERE fanned_out_at IS NOT NULL AND occurred_at < :before AND id > :after
-         AND NOT EXISTS (SELECT FROM kernel.deliveries AS delivery
-                          WHERE delivery.outbox_id = event.id AND delivery.status <> ALL(:done))
-       ORDER BY id LIMIT :batch)
-    RETURNING id
     """
 )
 
@@ -109,12 +99,13 @@ class Letters:
         done = ["delivered", "dead"] if dead else ["delivered"]
         purged, after = 0, 0
         while True:
-            values = {"before": before, "done": done, "after": after, "batch": _BATCH}
+            values = {"before": before, "done": done, "after": after, "portion": _BATCH}
             with self._database.transaction() as session:
-                gone = session.connection().execute(_PURGE, values).scalars().all()
-            if not gone:
+                portion = session.connection().execute(DELETE_OLD_EVENTS, values).one()
+            purged += int(portion.deleted)
+            if not portion.any_old:
                 return purged
-            purged, after = purged + len(gone), max(gone)
+            after = portion.last
 
 
 def dead_letters(connection: Any) -> str | None:

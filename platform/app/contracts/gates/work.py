@@ -1,9 +1,0 @@
-"""The gate `work`."""
-
-from __future__ import annotations
-
-from typing import Final
-
-from app.contracts.gate import Gate
-
-gate: Final = Gate(name="work", contract="To be built.", rules={})
