@@ -25,7 +25,7 @@ from kernel.http.access import authenticate
 from kernel.http.bodies import JsonRequest, require_form, require_json, require_plain
 from kernel.http.endpoints import EndpointShape, query_parameters, read_shape, refuse_hops_in_dependencies
 from kernel.http.executor import HopExecutor
-from kernel.http.operations import describe
+from kernel.http.operations import describe, with_headers
 from kernel.http.problems import bad_request
 from kernel.http.routes import Declaration
 from kernel.http.tokens import AccessTokens
@@ -69,6 +69,8 @@ class HopRoute(APIRoute):
         returned = self.shape.returned
         self._adapter: TypeAdapter[Any] | None = None if returned is None else TypeAdapter(returned)
         status = self.shape.success_status(declared)
+        documented = describe(declared, self.shape)
+        documented["responses"] = with_headers(declared, self.shape, documented["responses"])
         super().__init__(
             declared.path or "/",
             self._hop(),
@@ -80,7 +82,7 @@ class HopRoute(APIRoute):
             operation_id=declared.operation_id,
             include_in_schema=declared.include_in_schema,
             deprecated=declared.deprecated,
-            **describe(declared, self.shape),
+            **documented,
         )
         refuse_hops_in_dependencies(declared, self.dependant)
         self._status = status
