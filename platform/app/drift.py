@@ -41,7 +41,7 @@ def drift(migrated: Target, empty: Target | None, asked: Sequence[str] = ()) -> 
     if empty is None:
         return seen
     told = {(found.place, name) for found in seen for name in found.names}
-    made, declared = _shape(migrated, names), declare(empty, compared)
+    made, declared = _shape(migrated, names), declared_shape(empty, compared)
     if not (_has_roles(migrated) and _has_roles(empty)):
         made, declared = _without_rights(made), _without_rights(declared)
     by_catalogue = [
@@ -52,7 +52,7 @@ def drift(migrated: Target, empty: Target | None, asked: Sequence[str] = ()) -> 
     return seen + by_catalogue
 
 
-def declare(empty: Target, compared: Sequence[Branch]) -> Shape:
+def declared_shape(empty: Target, compared: Sequence[Branch]) -> Shape:
     """The shape of what the models declare, made by `create_all` as each schema's owner."""
     # Stamping an empty database makes its roles, schemas and default privileges, and no table.
     command.stamp(config(empty), "base")

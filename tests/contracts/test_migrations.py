@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import NullPool, create_engine
+from tests.contracts._migrations_live import ALLOWED, LIVE
 from tests.contracts._revisions import Planted, chain, sql
-from tests.contracts.planted_migrations import ALLOWED, LIVE, PLANTINGS
+from tests.contracts.planted_migrations import PLANTINGS
 from tests.database_fixtures import Clone
 from tests.migration_fixtures import Alembic, Installed, Step
 from tests.planting import ROOT, Planting, Said, contracts, copy_project

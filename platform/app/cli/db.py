@@ -162,7 +162,7 @@ def _shown(path: Path) -> Path:
 def check(
     live: Annotated[bool, typer.Option("--live", help="Compare the configured database instead of a clean one.")] = False,
 ) -> None:
-    """Compare every module's models with its migrations (on a clean database that is dropped again)."""
+    """Compare every module's models with its migrations, triggers and functions too (on a clean database, dropped again)."""
     with _target() as database:
         if live:
             _compare(database, live=True)

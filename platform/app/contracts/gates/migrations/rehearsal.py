@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import DBAPIError
 
@@ -38,7 +38,7 @@ class Rehearsal:
     def __init__(self, stage: Stage, *, full: bool) -> None:
         self._stage, self._full = stage, full
         self._done: dict[str, str] = {}
-        """Branch -> the revision that it has reached."""
+        """Branch -> what brings a new database as far as this one."""
         self.stuck: set[str] = set()
         """Branches that have a revision which cannot go up."""
 
@@ -46,11 +46,12 @@ class Rehearsal:
         """Branch after branch; all that came before is there and has rows."""
         last = max((number for number, line in enumerate(lines) if line.wanted), default=-1)
         for line in lines[: last + 1]:
+            if not line.wanted:
+                self._done[line.branch] = f"{line.branch}@head"
+                self._stage.run("upgrade", self._done[line.branch])
+                continue
             for revision in line.revisions:
-                if line.wanted:
-                    yield from self._rehearse(revision)
-                else:
-                    self._stage.step("upgrade", revision)
+                yield from self._rehearse(revision)
                 if line.branch in self.stuck:
                     break
                 self._done[line.branch] = str(revision.id)
@@ -59,7 +60,7 @@ class Rehearsal:
         stage = self._stage
         stage.fill()
         yield from Breaking(stage, revision, "upgrade", behind=list(self._done.values()), full=self._full).findings()
-        before = stage.state()
+        before, rebuilt = stage.state(), stage.rebuilt
         try:
             with blocking(revision, [name for name in before.rows if name.startswith(f"{revision.branch}.")]) as held:
                 stage.step("upgrade", revision)
@@ -75,7 +76,8 @@ class Rehearsal:
         reached = list({**self._done, revision.branch: str(revision.id)}.values())
         stage.fill()
         yield from Breaking(stage, revision, "downgrade", behind=reached, full=self._full).findings()
-        yield from self._back_and_forth(revision, before, upgraded, reached)
+        kept = before if stage.rebuilt == rebuilt else replace(before, rows={})
+        yield from self._back_and_forth(revision, kept, upgraded, reached)
 
     def _back_and_forth(self, revision: Revision, before: State, upgraded: Shape, reached: Sequence[str]) -> Iterator[Finding]:
         stage, line = self._stage, revision.line("downgrade")

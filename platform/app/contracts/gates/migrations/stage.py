@@ -57,6 +57,8 @@ class Stage:
     def __init__(self, laboratory: Laboratory, provisioned: Target, schemas: Sequence[str]) -> None:
         self._laboratory, self._provisioned, self._schemas = laboratory, provisioned, schemas
         self._stack = ExitStack()
+        self.rebuilt = 0
+        """How often. Rows made anew are not the rows of before."""
 
     def __enter__(self) -> Self:
         self._open()
@@ -86,6 +88,7 @@ class Stage:
         """A fresh database, migrated to these destinations and filled; for when the old one has come to harm."""
         self._stack.close()
         self._open()
+        self.rebuilt += 1
         for destination in done:
             self.run("upgrade", destination)
         self.fill()
