@@ -34,16 +34,12 @@ def describe(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
         "summary": declared.summary or declared.endpoint.__name__.replace("_", " ").capitalize(),
         "description": _description(declared),
         "response_description": "Done" if shape.returns_nothing else "The answer",
-        "responses": _with_headers(
-            declared,
-            shape,
-            {
-                **({304: {"description": "The copy at hand is current"}} if _may_be_current(shape) else {}),
-                **problem_responses(_statuses(declared, shape), declared.errors),
-                **kept(declared.responses),
-                **_unsettled(declared, shape),
-            },
-        ),
+        "responses": {
+            **({304: {"description": "The copy at hand is current"}} if "if_none_match" in shape.signature.parameters else {}),
+            **problem_responses(_statuses(declared, shape), declared.errors),
+            **kept(declared.responses),
+            **_unsettled(declared, shape),
+        },
         "openapi_extra": _extra(declared, shape),
     }
 
@@ -54,33 +50,6 @@ def _unsettled(declared: Declaration, shape: EndpointShape) -> dict[int | str, A
         return {}
     told = {"description": "Not settled yet; ask at Location how it went", "model": shape.returned}
     return {202: {**told, **kept(declared.responses.get(202, {}))}}
-
-
-def _may_be_current(shape: EndpointShape) -> bool:
-    return "if_none_match" in shape.signature.parameters
-
-
-def _with_headers(declared: Declaration, shape: EndpointShape, responses: dict[int | str, Any]) -> dict[int | str, Any]:
-    """The headers of answers that are no problems."""
-    success = shape.success_status(declared)
-    for status in {success, *(status for status in responses if isinstance(status, int) and status < 400)}:
-        names = [name for name in _HEADERS if _answers(declared, shape, status, name)]
-        if names:
-            headers = {name: {**_HEADERS[name], "schema": {"type": "string"}} for name in names}
-            responses[status] = {**responses.get(status, {}), "headers": headers}
-    return responses
-
-
-def _answers(declared: Declaration, shape: EndpointShape, status: int, header: str) -> bool:
-    match header:
-        case "ETag":
-            return declared.tagged or _may_be_current(shape) or "if_match" in shape.signature.parameters
-        case "Location":
-            return status == 201 or declared.idempotent is Idempotency.RESUMED
-        case "Link":
-            return shape.returns_page
-        case _:
-            return declared.idempotent is not None
 
 
 def _description(declared: Declaration) -> str:
@@ -123,3 +92,26 @@ def _extra(declared: Declaration, shape: EndpointShape) -> dict[str, Any]:
     if declared.request_body is not None:
         extra["requestBody"] = kept(declared.request_body)
     return extra
+
+
+def with_headers(declared: Declaration, shape: EndpointShape, responses: dict[int | str, Any]) -> dict[int | str, Any]:
+    """The responses of an operation, with the headers of those that are no problems."""
+    success = shape.success_status(declared)
+    for status in {success, *(status for status in responses if isinstance(status, int) and status < 400)}:
+        names = [name for name in _HEADERS if _answers(declared, shape, status, name)]
+        if names:
+            headers = {name: {**_HEADERS[name], "schema": {"type": "string"}} for name in names}
+            responses[status] = {**responses.get(status, {}), "headers": headers}
+    return responses
+
+
+def _answers(declared: Declaration, shape: EndpointShape, status: int, header: str) -> bool:
+    match header:
+        case "ETag":
+            return declared.tagged or not shape.signature.parameters.keys().isdisjoint({"if_match", "if_none_match"})
+        case "Location":
+            return status == 201 or declared.idempotent is Idempotency.RESUMED
+        case "Link":
+            return shape.returns_page
+        case _:
+            return declared.idempotent is not None
