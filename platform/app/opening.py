@@ -134,8 +134,8 @@ def warn_of_unheard_events(engines: Engines) -> None:
             names = sorted({dormant[revision] for revision in current_revisions(connection) & dormant.keys()})
         if names:
             log.warning(
-                "%s is switched off here (EMPORIUM_MODULES), and this database has its tables: events that this process delivers"
-                " do not reach it. Set EMPORIUM_DISPATCHER=off here and let processes with every module deliver.",
+                "%s is switched off here (EMPORIUM_MODULES), and this database has its tables: events that this process"
+                " delivers do not reach it. Set EMPORIUM_DISPATCHER=off here and let processes with every module deliver.",
                 ", ".join(names),
             )
 

@@ -8,7 +8,7 @@ from typing import Final
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench, Gate
 from app.contracts.gates.imports import behind, declared, hidden, layout, linter
-from app.contracts.gates.imports.sources import Sources
+from app.contracts.sources import Sources
 
 
 def check(bench: Bench) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
-from app.contracts.gates.imports.sources import SOURCE_ROOTS, Import, Source, Sources
+from app.contracts.sources import SOURCE_ROOTS, Import, Source, Sources
 
 RULES: Final = {
     "source-root": "Packages are imported by their names below the source roots: `catalog`, not `modules.catalog`.",

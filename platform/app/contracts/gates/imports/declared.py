@@ -8,7 +8,7 @@ from typing import Final
 from app.contracts.facts import Facts
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
-from app.contracts.gates.imports.sources import LISTENERS, Source, Sources
+from app.contracts.sources import LISTENERS, Source, Sources
 
 RULES: Final = {
     "unused-need": "A module imports the interface of each module that it lists in `needs`.",

@@ -16,7 +16,7 @@ from app.contracts.finding import Finding
 from app.contracts.gate import Bench
 from app.contracts.gates.imports.behind import OPEN_TO_TESTS, private_part
 from app.contracts.gates.imports.names import Names
-from app.contracts.gates.imports.sources import SOURCE_ROOTS, Source, Sources, file_of
+from app.contracts.sources import SOURCE_ROOTS, Source, Sources, file_of
 
 RULES: Final = {"hidden-import": "Imports are import statements; only `app` imports by name, and no module's inside."}
 _IMPORTERS: Final = frozenset(

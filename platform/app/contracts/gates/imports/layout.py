@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
 from app.contracts.gates.imports.linter import INI
-from app.contracts.gates.imports.sources import SOURCE_ROOTS, Sources
+from app.contracts.sources import SOURCE_ROOTS, Sources
 
 RULES: Final = {
     "vocabulary": "Every module has the same files, and no file of another kind.",

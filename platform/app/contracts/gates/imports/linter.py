@@ -18,7 +18,7 @@ from importlinter.domain.contract import InvalidContractOptions
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
-from app.contracts.gates.imports.sources import file_of
+from app.contracts.sources import file_of
 
 INI: Final = "importlinter.ini"
 RULES: Final = {

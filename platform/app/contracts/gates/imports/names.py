@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
-from app.contracts.gates.imports.sources import Source, absolute
+from app.contracts.sources import Source, absolute
 
 BUILTINS: Final = frozenset({"__import__", "exec", "eval", "compile", "getattr"})
 

@@ -1,4 +1,4 @@
-"""Sources: every file that the gate reads, parsed once, and the imports in it."""
+"""Sources: the files of the project, parsed once, and the imports in them."""
 
 from __future__ import annotations
 
