@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any
@@ -22,7 +22,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from app.migrations import Branch, Target, add_installed_branches, branches, configured_target
+from app.migrations import Branch, Target, branches, configured_target, dormant_revisions, know_branches
 from kernel.database import provisioning
 from kernel.database.errors import LOCK_NOT_AVAILABLE, sqlstate
 from kernel.database.pooler import shares_its_session
@@ -32,12 +32,12 @@ from kernel.database.tables import SCHEMA as KERNEL
 LOCK_KEY = int.from_bytes(b"emporium", "big")
 
 log = logging.getLogger("emporium.migrations")
-all_branches = {branch.name: branch for branch in branches()}
+all_branches: dict[str, Branch] = {branch.name: branch for branch in context.config.attributes.get("branches") or branches()}
 
 
 def main() -> None:
     set_up_logging()
-    add_installed_branches(context.script)
+    know_branches(context.script, list(all_branches.values()))
     if context.is_offline_mode():
         with configured_target(context.config, start=False) as target:
             run_offline(target)
@@ -200,10 +200,19 @@ def configure(**where: Any) -> MigrationContext:
         transaction_per_migration=True,
     )
     migration = context.get_context()
+    look_away_from(migration, dormant_revisions())
     refuse_ambiguous_step(migration.opts.get("destination_rev"))
     if "revision_context" in migration.opts:
         limit_autogenerate(migration)
     return migration
+
+
+def look_away_from(migration: MigrationContext, dormant: Collection[str]) -> None:
+    """Branches of modules that are switched off stay as they are in the database: Alembic does not know their revisions."""
+    if dormant:
+        current = migration.get_current_heads
+        found = lambda: tuple(revision for revision in current() if revision not in dormant)  # noqa: E731
+        migration.get_current_heads = found  # type: ignore[method-assign]  # Alembic asks nobody else
 
 
 def refuse_ambiguous_step(destination: object) -> None:

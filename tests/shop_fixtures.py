@@ -1,14 +1,19 @@
-"""The real application for tests: all modules, wall on, real tokens, spoken to over HTTP (in process).
+"""The real application for tests: wall on, real tokens, spoken to over HTTP (in process).
 
 shop        the application on this test's database, with clients for people: `shop.client(shop.admin())`
+
+Tests of a module get that module and those that it needs; all others (tests/flows) get the whole shop.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -19,11 +24,14 @@ from starlette.testclient import TestClient
 from tests.database_fixtures import Clone, directory_of_run
 
 from app.application import create_app
+from app.modules import installed, with_needs
 from kernel.database.engines import Engines
 from kernel.database.principals import Principals
+from kernel.module import Module
 from kernel.pure.principal import ADMIN, Principal
 from kernel.settings import Settings, load_settings
 
+TESTS: Final = Path(__file__).resolve().parent
 _LIFETIME: Final = timedelta(minutes=15)
 
 
@@ -94,17 +102,36 @@ def shop_settings(database: Clone, **variables: str) -> Settings:
     return load_settings(environ=environ, known=set(variables))
 
 
+def modules_for(test: Path) -> tuple[Module, ...]:
+    """What the tests of this file may count on: the module that they belong to and what it needs, else every module."""
+    modules = installed()
+    part = test.relative_to(TESTS).parts[0]
+    return with_needs([part], modules) if part in {module.name for module in modules} else modules
+
+
 @pytest.fixture(scope="session")
-def _opened(_worker: Any) -> Iterator[tuple[FastAPI, TestClient]]:
-    """One application for all tests of a worker: it keeps nothing but connections, and takes half a second to build."""
-    app = create_app(shop_settings(_worker.clone), engines=_KeptOpen(_worker.engines))
-    with TestClient(app, raise_server_exceptions=False) as http:
-        yield app, http
+def _applications(_worker: Any) -> Iterator[Callable[[tuple[Module, ...]], tuple[FastAPI, TestClient]]]:
+    """One application for all tests of a worker that want the same modules: it keeps nothing but connections, and takes
+    half a second to build."""
+    with ExitStack() as stack:
+
+        @cache
+        def opened(names: tuple[str, ...]) -> tuple[FastAPI, TestClient]:
+            modules = [module for module in installed() if module.name in names]
+            app = create_app(shop_settings(_worker.clone), engines=_KeptOpen(_worker.engines), modules=modules)
+            return app, stack.enter_context(TestClient(app, raise_server_exceptions=False))
+
+        yield lambda modules: opened(tuple(module.name for module in modules))
 
 
 @pytest.fixture
-def shop(_opened: tuple[FastAPI, TestClient], engines: Engines, superuser_url: URL) -> Iterator[Shop]:
-    app, http = _opened
+def shop(
+    request: pytest.FixtureRequest,
+    _applications: Callable[[tuple[Module, ...]], tuple[FastAPI, TestClient]],
+    engines: Engines,
+    superuser_url: URL,
+) -> Iterator[Shop]:
+    app, http = _applications(modules_for(request.path))
     yield Shop(app, http, engines, create_engine(superuser_url, poolclass=NullPool, isolation_level="AUTOCOMMIT"))
     http.cookies.clear()
 

@@ -52,14 +52,16 @@ def create_app(
 ) -> FastAPI:
     """An application of its own; several can live in one process.
 
-    Without `modules`: every installed one. Without `engines`: those of the settings' database, which has to be reachable.
-    Fakes stand for services by module name. What was built is at `app.state.parts`. Errors: ModuleError, SQLAlchemyError.
+    Without `modules`: every one that is switched on. Without `engines`: those of the settings' database, which has to be
+    reachable. Fakes stand for services by module name. What was built is at `app.state.parts`.
+    Errors: ModuleError, SQLAlchemyError.
     """
     modules = tuple(installed() if modules is None else modules)
     engines = engines or open_engines(settings, [module.name for module in modules])
     parts = build(settings, engines, modules=modules, fakes=fakes, clock=clock)
     executor = HopExecutor(settings.threads)
-    readiness = health.Readiness(database=engines.database("kernel"), revisions=Revisions.of_this_code(), roles=_told(engines))
+    revisions = Revisions.of_this_code([module.name for module in modules])
+    readiness = health.Readiness(database=engines.database("kernel"), revisions=revisions, roles=_told(engines))
     app = FastAPI(
         title=TITLE,
         summary=_SUMMARY,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from dependency_injector import errors, providers
 from dependency_injector.containers import Container
 
 from app.doors import require_offer, require_open_doors
+from app.fitting import KERNEL_PARTS, misfits
 from app.listening import jobs_of, listeners_of, require_distinct
 from app.modules import ModuleError, in_order_of_needs
 from kernel.database.dispatching.dispatcher import Dispatcher
@@ -23,9 +24,6 @@ from kernel.module import Module
 from kernel.pure.clock import Clock, SystemClock
 from kernel.pure.principal import ADMIN
 from kernel.settings import Settings
-
-KERNEL_PARTS: Final = frozenset({"database", "events", "clock", "settings", "principals", "access_tokens", "grantable_roles"})
-"""What a module's container may ask for by name, besides the modules that it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +130,8 @@ class _Plant:
 
     def build(self, module: Module) -> Built:
         container = module.container()
-        self._require_known(module, frozenset(container.dependencies))
+        for misfit in misfits(module, self.module_names):
+            raise ModuleError(str(misfit))
         require_open_doors(module, container.dependencies, self.neighbours)
         available = {**self._kernel_parts(module), **{need: self.services[need] for need in module.needs}}
         for name in container.dependencies:
@@ -155,23 +154,6 @@ class _Plant:
             "access_tokens": self.access_tokens,
             "grantable_roles": self.grantable_roles,
         }
-
-    def _require_known(self, module: Module, asked: frozenset[str]) -> None:
-        undeclared = sorted(set(module.needs) - asked)
-        if undeclared:
-            raise ModuleError(
-                f"The module {module.name} lists {', '.join(undeclared)} in `needs`, but its container does not ask for it:"
-                " declare a providers.Dependency of that name, or take it out of `needs`."
-            )
-        for name in sorted(asked - KERNEL_PARTS - set(module.needs)):
-            if name in self.module_names:
-                raise ModuleError(
-                    f"The container of {module.name} asks for {name}, a module that it does not need: add it to `needs`."
-                )
-            raise ModuleError(
-                f"The container of {module.name} asks for {name}, which nobody supplies: it is neither a module in `needs`"
-                f" nor one of {', '.join(sorted(KERNEL_PARTS))}."
-            )
 
 
 def _made(module: Module, container: Container, name: str) -> Any:

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -17,12 +17,13 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, MetaData, NullPool, create_engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from app.modules import ModuleError, installed, variables
+from app.modules import ModuleError, installed, switched_off, variables
 from kernel.database import tables
 from kernel.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from kernel.database.embedded.provision import APPLICATION, DATABASE, MIGRATOR
 from kernel.database.provisioning import Plan, first_line, identifier
 from kernel.database.roles import RoleNames
+from kernel.module import Module
 from kernel.settings import Settings, SettingsError, load_settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -48,16 +49,37 @@ class Branch:
         return tables_ + keys
 
 
-def branches() -> tuple[Branch, ...]:
-    """The kernel's branch, then one per installed module in order of needs."""
+def branches(modules: Sequence[Module] | None = None) -> tuple[Branch, ...]:
+    """The kernel's branch, then one per module (default: every one that is switched on) in order of needs.
+
+    Errors: CommandError.
+    """
+    try:
+        modules = installed() if modules is None else modules
+    except (ModuleError, SettingsError) as error:
+        raise CommandError(str(error)) from error
     return (
         Branch(name="kernel", folder=_folder("kernel"), metadata=tables.metadata),
-        *(Branch(name=module.name, folder=_folder(module.name), metadata=module.metadata) for module in installed()),
+        *(Branch(name=module.name, folder=_folder(module.name), metadata=module.metadata) for module in modules),
     )
 
 
+def dormant_revisions() -> dict[str, str]:
+    """Revision -> module, for the modules that are switched off: a database may well have them."""
+    found = {}
+    for module in switched_off():
+        folder = _folder(module.package)
+        script = ScriptDirectory(str(ROOT / "migrations"), version_locations=[str(folder)])
+        found.update({known.revision: module.name for known in script.walk_revisions()} if folder.is_dir() else {})
+    return found
+
+
 def _folder(package: str) -> Path:
-    return Path(str(files(package))) / "migrations"
+    """Found, not imported: the package may be that of a module that is switched off."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise CommandError(f"There is no package {package}, so its migrations cannot be found.")
+    return Path(spec.submodule_search_locations[0]) / "migrations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,29 +121,33 @@ class Target:
         )
 
 
-def config(target: Target | None = None, **attributes: Any) -> Config:
-    """The configuration of `alembic.ini` with the branches of installed distributions; `env.py` finds the target."""
+def config(target: Target | None = None, *, among: Sequence[Branch] | None = None) -> Config:
+    """The configuration of `alembic.ini` with the branches of installed distributions; `env.py` finds the target.
+
+    `among` narrows it to some branches, as EMPORIUM_MODULES does for a whole process.
+    """
     ini = ROOT / "alembic.ini"
     if not ini.is_file():
         raise CommandError(f"There is no {ini}: migrations run from a checkout of the project.")
     made = Config(ini)
-    made.set_main_option("version_locations", "\n".join(_locations()).replace("%", "%%"))
-    made.attributes.update(attributes)
+    among = branches() if among is None else among
+    made.set_main_option("version_locations", "\n".join(_locations(among)).replace("%", "%%"))
+    made.attributes["branches"] = among
     if target is not None:
         made.attributes["target"] = target
     return made
 
 
-def add_installed_branches(script: ScriptDirectory) -> None:
-    """Plain Alembic reads `alembic.ini` alone; this adds the branches that installed distributions bring."""
-    script.version_locations = _locations()
+def know_branches(script: ScriptDirectory, known: Sequence[Branch]) -> None:
+    """Plain Alembic reads `alembic.ini` alone; this adds the branches of distributions, and leaves out what is off."""
+    script.version_locations = _locations(known)
     script.__dict__.pop("_version_locations", None)
     script.revision_map = RevisionMap(script._load_revisions)
 
 
-def _locations() -> list[str]:
+def _locations(known: Sequence[Branch]) -> list[str]:
     """Alembic upgrades the branch that it has read last first; so the kernel goes before those who stand on it."""
-    return [str(branch.folder) for branch in reversed(branches())]
+    return [str(branch.folder) for branch in reversed(known)]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from app.migrations import dormant_revisions
 from app.revisions import Revisions, current_revisions
 from app.signals import already_ending, handling
 from kernel.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -123,6 +124,20 @@ def require_migrated(engines: Engines) -> None:
         behind = ["everything"]
     if behind:
         raise CommandError(f"The database has not been migrated ({', '.join(behind)}): run `emporium db upgrade` first.")
+
+
+def warn_of_unheard_events(engines: Engines) -> None:
+    """A dispatcher hands an event to the listeners that it knows, once: those of modules that are off would never hear it."""
+    dormant = dormant_revisions()
+    if dormant:
+        with engines.database("kernel").read() as connection:
+            names = sorted({dormant[revision] for revision in current_revisions(connection) & dormant.keys()})
+        if names:
+            log.warning(
+                "%s is switched off here (EMPORIUM_MODULES), and this database has its tables: events that this process"
+                " delivers do not reach it. Set EMPORIUM_DISPATCHER=off here and let processes with every module deliver.",
+                ", ".join(names),
+            )
 
 
 def warn_of_too_few_connections(settings: Settings, workers: int) -> None:

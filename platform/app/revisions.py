@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from app.migrations import config
+from app.migrations import config, dormant_revisions
 
 _CURRENT: Final = text("SELECT version_num FROM kernel.alembic_version")
 
@@ -27,11 +27,14 @@ class Revisions:
     heads: Mapping[str, str]
 
     @classmethod
-    def of_this_code(cls) -> Revisions:
+    def of_this_code(cls, modules: Collection[str] | None = None) -> Revisions:
+        """What is needed by these modules and the kernel; default: by all that are switched on."""
         script = ScriptDirectory.from_config(config())
-        heads = set(script.get_heads())
         branch_of = {known.revision: min(known.branch_labels) for known in script.walk_revisions() if known.branch_labels}
-        return cls(branch_of, {branch_of[head]: head for head in heads if head in branch_of})
+        heads = {branch_of[head]: head for head in script.get_heads() if head in branch_of}
+        if modules is not None:
+            heads = {branch: head for branch, head in heads.items() if branch in {"kernel", *modules}}
+        return cls({**branch_of, **dormant_revisions()}, heads)
 
     def behind(self, current: Set[str]) -> list[str]:
         """Branches that have to be migrated before this code can serve.

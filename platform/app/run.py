@@ -23,6 +23,7 @@ from app.opening import (
     open_engines,
     require_migrated,
     warn_of_too_few_connections,
+    warn_of_unheard_events,
 )
 from app.serve import cores, serve_by_workers, serve_here
 from app.sockets import bind, url_of
@@ -47,6 +48,8 @@ def run() -> int:
                 command.upgrade(config(target), "heads")
             app = create_app(opened)
             with closing(app.state.engines):
+                if opened.dispatcher:
+                    warn_of_unheard_events(app.state.engines)
                 news = furnish(app.state.parts, opened)
                 welcome = partial(announce, _welcome(url_of(bound), opened, app.state.parts, news, embedded=embedded))
                 if settings.workers is None or settings.workers == 1:
@@ -71,6 +74,8 @@ def serve(*, host: str | None = None, port: int | None = None, workers: int | No
         engines = open_engines(opened, [module.name for module in installed()])
         with closing(engines):
             require_migrated(engines)
+            if opened.dispatcher:
+                warn_of_unheard_events(engines)
             told = partial(announce, f"Serving on {url_of(bound)} ({'one worker' if count == 1 else f'{count} workers'}).")
             if count == 1:
                 serve_here(create_app(opened, engines=engines), bound, access_log=access_log, on_open=told)

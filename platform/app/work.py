@@ -9,7 +9,7 @@ from app import logs
 from app.container import build
 from app.failures import announce
 from app.modules import installed, variables
-from app.opening import database_of, open_engines, require_migrated
+from app.opening import database_of, open_engines, require_migrated, warn_of_unheard_events
 from app.signals import handling
 from kernel.database.call import run_call
 from kernel.database.dispatching.runner import Runner
@@ -27,6 +27,7 @@ def work() -> int:
         engines = open_engines(opened, [module.name for module in modules])
         stack.callback(engines.close)
         require_migrated(engines)
+        warn_of_unheard_events(engines)
         parts = build(opened, engines, modules=modules)
         for built in parts.modules:
             if built.module.on_start is not None:

@@ -104,6 +104,12 @@ def in_a_quarter() -> datetime:
     return datetime.now(UTC) + timedelta(minutes=15)
 
 
+def hold(catalog: DatabaseCatalogService, reference: str, product: dict[str, Any], quantity: int) -> None:
+    """What an order does to a product that the API has shown."""
+    lines = [StockLine(product_id=product["id"], quantity=quantity)]
+    catalog.reserve(reference=reference, lines=lines, until=in_a_quarter())
+
+
 def ignore(_: BadLine) -> None:
     """For imports whose bad lines do not matter."""
 

@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 import pytest
+from tests.catalog.factories import hold
 from tests.catalog.http import PATH, Api, pointers, problem
 from tests.shop_fixtures import Shop
+
+from catalog.service import DatabaseCatalogService
 
 HIDDEN = ["draft", "archived"]
 FIELDS = {
@@ -197,24 +200,21 @@ class TestDelete:
         problem(admin.read(lamp), 404)
         assert shop.query("SELECT count(*) FROM catalog.stock_movements") == [(0,)]
 
-    def test_a_product_that_was_sold_is_archived_and_keeps_its_sku(self, admin: Api, public: Api, person: Api) -> None:
+    def test_a_product_that_was_sold_is_archived_and_keeps_its_sku(
+        self, admin: Api, public: Api, catalog: DatabaseCatalogService
+    ) -> None:
         lamp = admin.created(stock=3, sku="LAMP-01")
-        assert person.caller is not None
-        assert admin.shop.place(person.caller, (lamp, 1)).status_code == 201
+        hold(catalog, "order:1", lamp, 1)
         assert admin.delete(lamp).status_code == 204
         problem(public.read(lamp), 404)
         assert admin.read(lamp).json()["status"] == "archived"
         problem(admin.create(sku="LAMP-01"), 409, "sku-taken")
         assert public.names() == []
 
-    def test_a_sale_that_was_cancelled_was_a_sale(self, admin: Api, person: Api) -> None:
+    def test_a_sale_that_was_cancelled_was_a_sale(self, admin: Api, catalog: DatabaseCatalogService) -> None:
         lamp = admin.created(stock=3)
-        assert person.caller is not None
-        order = admin.shop.place(person.caller, (lamp, 1)).json()
-        cancelled = admin.shop.http.post(
-            f"/api/v1/orders/{order['id']}/cancel", headers=admin.shop.headers(person.caller, idempotency_key="c")
-        )
-        assert cancelled.status_code == 200, cancelled.text
+        hold(catalog, "order:1", lamp, 1)
+        catalog.release(reference="order:1")
         admin.delete(lamp)
         assert admin.read(lamp).json()["status"] == "archived"
 
@@ -223,10 +223,9 @@ class TestDelete:
         admin.delete(lamp)
         problem(admin.delete(lamp), 404, "product-not-found")
 
-    def test_a_second_delete_of_what_is_archived_changes_nothing(self, admin: Api, person: Api, shop: Shop) -> None:
+    def test_a_second_delete_of_what_is_archived_changes_nothing(self, admin: Api, catalog: DatabaseCatalogService) -> None:
         lamp = admin.created(stock=3)
-        assert person.caller is not None
-        shop.place(person.caller, (lamp, 1))
+        hold(catalog, "order:1", lamp, 1)
         admin.delete(lamp)
         version = admin.read(lamp).json()["version"]
         assert admin.delete(lamp).status_code == 204

@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.catalog.factories import in_a_quarter
+from tests.catalog.factories import hold
 from tests.catalog.http import PATH, Api, pointers, problem
 from tests.shop_fixtures import Shop
 
 from catalog.interface import StockLine
 from catalog.service import DatabaseCatalogService
-
-
-def hold(catalog: DatabaseCatalogService, reference: str, product: dict[str, Any], quantity: int) -> None:
-    lines = [StockLine(product_id=product["id"], quantity=quantity)]
-    catalog.reserve(reference=reference, lines=lines, until=in_a_quarter())
 
 
 class TestMove:
@@ -136,13 +131,12 @@ class TestLedger:
             ("initial", 5, f"product:{lamp['id']}"),
         ]
 
-    def test_an_order_that_is_not_paid_moves_nothing(self, admin: Api, person: Api, shop: Shop) -> None:
+    def test_an_order_that_is_not_paid_moves_nothing(self, admin: Api, catalog: DatabaseCatalogService) -> None:
         lamp = admin.created(stock=5)
-        assert person.caller is not None
-        order = shop.place(person.caller, (lamp, 2)).json()
+        hold(catalog, "order:1", lamp, 2)
         read = admin.read(lamp).json()
         assert (read["stock"], read["on_hand"], read["reserved"]) == (3, 5, 2)
-        shop.http.post(f"/api/v1/orders/{order['id']}/cancel", headers=shop.headers(person.caller, idempotency_key="c"))
+        catalog.release(reference="order:1")
         assert admin.read(lamp).json() == lamp
         assert [item["reason"] for item in admin.movements(lamp)] == ["initial"]
 

@@ -31,8 +31,9 @@ def free_port() -> int:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Ours without what would change the shop, and with `variables`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in ("HOST", "PORT")}
+    """Ours without what would change the shop, and with `variables`. What is switched off for the tests stays off."""
+    ours = {name for name in os.environ if name.startswith(_OURS) and name != "EMPORIUM_MODULES"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours | {"HOST", "PORT"}}
     return {**kept, "PYTHONUNBUFFERED": "1", **variables}
 
 

@@ -133,7 +133,7 @@ def test_every_module_with_commands_is_offered() -> None:
     root = build_cli(OpenShop())
     names = {group.name for group in root.registered_groups}
 
-    assert names == {"db", "events", *(module.name for module in installed() if module.cli is not None)}
+    assert names == {"db", "events", "contracts", *(module.name for module in installed() if module.cli is not None)}
 
 
 def test_modules_lists_what_is_installed_without_a_database(tmp_path: Any) -> None:

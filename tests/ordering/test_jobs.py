@@ -1,4 +1,4 @@
-"""What happens to orders without anybody's request: the jobs, and the end of an account, by the real dispatcher."""
+"""What happens to orders without anybody's request: the jobs by the real dispatcher, and the end of an account."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from tests.ordering.conftest import Till
 from tests.scenario import Scenario
 
 from kernel.database.dispatching.dispatcher import Dispatcher
-from kernel.database.outbox import Outbox
-from kernel.pure.clock import SystemClock
-from ordering.interface import OrderCancelled, OrderExpired, OrderPaid
-from users.interface import UserClosed
+from ordering.interface import OrderExpired, OrderPaid
 
 
 def test_the_jobs_expire_what_is_over_and_settle_what_is_open(till: Till, dispatcher: Dispatcher, scenario: Scenario) -> None:
@@ -28,24 +25,6 @@ def test_the_jobs_expire_what_is_over_and_settle_what_is_open(till: Till, dispat
         "ordering.expire_orders": timedelta(seconds=5),
         "ordering.reconcile": timedelta(seconds=5),
     }
-
-
-def test_a_closed_account_cancels_its_pending_orders_and_has_its_addresses_erased(till: Till, scenario: Scenario) -> None:
-    buyer = till.shop.person()
-    pending, paid = till.order(buyer), till.paid(buyer)
-    users = till.shop.engines.database("users")
-
-    def close() -> None:
-        with users.transaction():
-            Outbox(users, SystemClock()).publish(UserClosed(user_id=buyer.user_id))
-
-    story = scenario.stimulate(close)
-    story.await_deliveries()
-    assert story.await_event(OrderCancelled).order_id == pending["id"]
-    admin = till.shop.admin()
-    assert [till.read(admin, order)["shipping_address"] for order in (pending, paid)] == [None, None]
-    assert till.read(admin, pending)["status"] == "cancelled"
-    assert till.read(admin, pending, "/history")[-1]["by"] == "system"
 
 
 def test_money_on_its_way_for_a_closed_account_goes_back(till: Till, scenario: Scenario) -> None:

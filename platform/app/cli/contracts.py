@@ -51,6 +51,12 @@ def main() -> None:
     sys.exit(code or 0)
 
 
+@contracts.callback()
+def _every_module() -> None:
+    # What somebody has switched off in `.env` is checked all the same.
+    os.environ["EMPORIUM_MODULES"] = "all"
+
+
 @contracts.command()
 def check(
     gate: Annotated[

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.contracts.gates.data.rights import check_rights
 from app.drift import drift
-from app.migrations import Branch, Target, branches, config, scratch, target_of
+from app.migrations import Branch, Target, branches, config, dormant_revisions, scratch, target_of
 from app.modules import ModuleError, variables
 from kernel.database.embedded import EmbeddedPostgresError
 from kernel.database.provisioning import first_line, missing_restrictions
@@ -214,7 +214,10 @@ def current() -> None:
             newest = line[0].revision if line else "-"
             table.add_row(branch.name, here.revision if here else "-", newest, here.doc if here else "not migrated")
     Console().print(table)
-    if at:
+    dormant = dormant_revisions()
+    for revision in sorted(at & dormant.keys()):
+        typer.echo(f"The branch of {dormant[revision]}, which is switched off (EMPORIUM_MODULES), stays at {revision}.")
+    if at := at - dormant.keys():
         typer.echo(f"The database is also at {', '.join(sorted(at))}, which this code does not have.")
 
 

@@ -26,9 +26,8 @@ def seen(admin: Api, product: dict[str, Any]) -> tuple[int, int, int, int]:
     return read["on_hand"], read["reserved"], read["stock"], read["units_sold"]
 
 
-def test_an_order_holds_then_sells_then_counts_and_a_refund_brings_back(
-    admin: Api, public: Api, shop: Shop, scenario: Scenario
-) -> None:
+def test_an_order_holds_then_sells_then_counts_and_a_refund_brings_back(shop: Shop, scenario: Scenario) -> None:
+    admin, public = Api(shop, shop.admin()), Api(shop, None)
     lamp, mug = admin.created(name="Lamp", stock=10), admin.created(name="Mug", stock=10)
     buyer = shop.person()
     order = shop.place(buyer, (lamp, 3)).json()

@@ -1,11 +1,16 @@
-"""Users in the whole shop: a customer's life from registering to deletion, as a client sees it."""
+"""Accounts in the whole shop: a customer's life from registering to deletion, as a client sees it."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
+from tests.ordering.conftest import ADDRESS
+from tests.scenario import Scenario
 from tests.shop_fixtures import Shop
 from tests.users.users_app import PASSWORD, new_email
+
+from ordering.interface import OrderCancelled
 
 USERS = "/api/v1/users"
 
@@ -22,6 +27,12 @@ def logged_in(shop: Shop, email: str) -> dict[str, str]:
     return {"authorization": f"Bearer {answer.json()['access_token']}"}
 
 
+def sent(shop: Shop, path: str, body: Any, headers: dict[str, str]) -> Any:
+    answer = shop.http.post(path, json=body, headers={**headers, "idempotency-key": uuid4().hex})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
 def test_orders_outlive_the_account_of_their_buyer(shop: Shop) -> None:
     email = new_email()
     user_id = registered(shop, email)
@@ -35,6 +46,26 @@ def test_orders_outlive_the_account_of_their_buyer(shop: Shop) -> None:
     order = shop.http.get(f"/api/v1/orders/{placed.json()['id']}", headers=shop.headers(shop.admin()))
     assert order.json()["user_id"] == user_id
     assert shop.http.get("/api/v1/orders", headers=buyer).status_code == 401
+
+
+def test_a_closed_account_cancels_its_pending_orders_and_has_its_addresses_erased(shop: Shop, scenario: Scenario) -> None:
+    email = new_email()
+    registered(shop, email)
+    buyer = logged_in(shop, email)
+    lines = {"items": [{"product_id": shop.product()["id"], "quantity": 1}], "shipping_address": ADDRESS}
+    orders = [sent(shop, "/api/v1/orders", lines, buyer) for _ in range(2)]
+    pending, paid = (f"/api/v1/orders/{order['id']}" for order in orders)
+    sent(shop, f"{paid}/payments", {"method": "card", "token": "tok_approve"}, buyer)
+
+    story = scenario.stimulate(lambda: shop.http.delete(f"{USERS}/me", headers=buyer))
+
+    assert story.result.status_code == 204
+    story.await_deliveries()
+    assert story.await_event(OrderCancelled).order_id == orders[0]["id"]
+    admin = shop.headers(shop.admin())
+    assert [shop.http.get(order, headers=admin).json()["shipping_address"] for order in (pending, paid)] == [None, None]
+    assert shop.http.get(pending, headers=admin).json()["status"] == "cancelled"
+    assert shop.http.get(f"{pending}/history", headers=admin).json()[-1]["by"] == "system"
 
 
 def test_a_disabled_customer_cannot_order_any_more(shop: Shop) -> None:
@@ -64,17 +95,3 @@ def test_a_new_admin_works_in_the_whole_shop_and_a_former_one_does_not(shop: Sho
 
     assert shop.http.post("/api/v1/products", json=lamp, headers=admin).status_code == 401
     assert shop.http.post("/api/v1/products", json=lamp, headers=logged_in(shop, email)).status_code == 403
-
-
-def test_the_api_describes_every_route_of_users(shop: Shop) -> None:
-    document = shop.http.get("/openapi.json").json()
-
-    operations = {
-        operation["operationId"]
-        for path, methods in document["paths"].items()
-        if path.startswith((USERS, "/api/v1/auth"))
-        for operation in methods.values()
-    }
-    assert len(operations) == 18
-    assert all(name.startswith("users_") for name in operations)
-    assert "password_hash" not in str(document)
