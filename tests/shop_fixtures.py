@@ -2,12 +2,14 @@
 
 shop        the application on this test's database, with clients for people: `shop.client(shop.admin())`
 
-Tests of a module get that module and those that it needs; all others (tests/flows) get the whole shop.
+Tests of a module get that module and those that it needs; all others (tests/flows) get the whole shop. EMPORIUM_MODULES
+overrides.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from starlette.testclient import TestClient
 from tests.database_fixtures import Clone, directory_of_run
 
 from app.application import create_app
-from app.modules import installed, with_needs
+from app.modules import VARIABLE, installed, with_needs
 from kernel.database.engines import Engines
 from kernel.database.principals import Principals
 from kernel.module import Module
@@ -103,10 +105,15 @@ def shop_settings(database: Clone, **variables: str) -> Settings:
 
 
 def modules_for(test: Path) -> tuple[Module, ...]:
-    """What the tests of this file may count on: the module that they belong to and what it needs, else every module."""
+    """What the tests of this file may count on: the module that they belong to and what it needs, else every module.
+
+    With EMPORIUM_MODULES in the environment, what it switches on: the tests have to pass in each such set.
+    """
     modules = installed()
     part = test.relative_to(TESTS).parts[0]
-    return with_needs([part], modules) if part in {module.name for module in modules} else modules
+    if VARIABLE in os.environ or part not in {module.name for module in modules}:
+        return modules
+    return with_needs([part], modules)
 
 
 @pytest.fixture(scope="session")

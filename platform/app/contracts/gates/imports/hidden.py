@@ -41,8 +41,7 @@ _IMPORTERS: Final = frozenset(
 _RUNNERS: Final = frozenset({"exec", "eval", "compile"})
 _PATCHERS: Final = frozenset({"setattr", "delattr", "patch", "multiple", "importorskip"})
 AS_TEXT: Final = "a text that is run as code"
-_HARMLESS_ABROAD: Final = "importlib.util.find_spec"
-"""Asks whether a package of others is installed."""
+_LOOKING: Final = "importlib.util.find_spec"
 
 
 class Sight(NamedTuple):
@@ -83,9 +82,9 @@ def _is_forbidden(bench: Bench, source: Source, sight: Sight) -> bool:
         # A script for another process may well start the whole shop.
         is_app = target.partition(".")[0] == "app" and sight.by != AS_TEXT
         return is_app or (inside is not None and not inside.startswith(f"{own}."))
-    if target is not None and sight.by == _HARMLESS_ABROAD:
-        return target.partition(".")[0] in (*bench.facts, "kernel", "app")
-    return True
+    # A text is one of many, and asking whether a package of others is installed is no import.
+    only_ours = sight.by in (AS_TEXT, _LOOKING)
+    return target is None or not only_ours or target.partition(".")[0] in (*bench.facts, "kernel", "app")
 
 
 def _finding(bench: Bench, source: Source, sight: Sight) -> Finding:
@@ -152,12 +151,13 @@ def _by_patch(source: Source, names: Names) -> Iterator[Sight]:
 def _by_text(source: Source, names: Names) -> Iterator[Sight]:
     for call in source.all(ast.Call):
         by = names.of(call.func)
-        if by in _RUNNERS and _first_argument(names, call) is None:
-            yield Sight(call, by, None)
+        if by in _RUNNERS:
+            code = _first_argument(names, call)
+            yield from [Sight(call, by, None)] if code is None else (Sight(call, by, name) for name in _imports_in(code))
     documentation = {id(node.value) for node in source.all(ast.Expr)}
     for text in source.all(ast.Constant):
         if isinstance(text.value, str) and id(text) not in documentation:
-            yield from (Sight(text, AS_TEXT, imported) for imported in _imports_in(text.value))
+            yield from (Sight(text, AS_TEXT, name) for name in _imports_in(text.value))
 
 
 def _imports_in(text: str) -> Iterator[str]:

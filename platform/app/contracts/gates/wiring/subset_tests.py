@@ -74,10 +74,14 @@ class Run(NamedTuple):
 
 def failing(bench: Bench) -> Iterator[Finding]:
     """It takes as long as the tests do, several times."""
-    if bench.full:
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for found in threads.map(lambda run: list(_run(bench, run)), list(_runs(bench))):
-                yield from found
+    if not bench.full:
+        return
+    seen = set()
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for failures in threads.map(lambda run: list(_run(bench, run)), list(_runs(bench))):
+            # The smallest set in which it fails says enough.
+            yield from (failure.finding for failure in failures if failure.test not in seen)
+            seen |= {failure.test for failure in failures}
 
 
 def _runs(bench: Bench) -> Iterator[Run]:
@@ -91,7 +95,12 @@ def _has_tests(bench: Bench, module: str) -> bool:
     return any((bench.root / "tests" / module).glob("test_*.py"))
 
 
-def _run(bench: Bench, run: Run) -> Iterator[Finding]:
+class Failure(NamedTuple):
+    test: str
+    finding: Finding
+
+
+def _run(bench: Bench, run: Run) -> Iterator[Failure]:
     on = [module.name for module in run.subset]
     folders = [f"tests/{name}" for name in run.modules]
     absent = [module.name for module in bench.modules if module not in run.subset]
@@ -103,10 +112,11 @@ def _run(bench: Bench, run: Run) -> Iterator[Finding]:
     for file, test, reason in found:
         what = f"{test} fails" if test else f"{file} cannot be run"
         because = f": {reason.rstrip('.')}" if reason else ""
-        yield _finding(bench, file, None, f"{what} when only {', '.join(on)} is on{because}.", on)
+        finding = _finding(bench, file, None, f"{what} when only {', '.join(on)} is on{because}.", on)
+        yield Failure(f"{file}::{test}", finding)
     if not found:
         what = f"The tests cannot be run when only {', '.join(on)} is on: {last_line(said)}."
-        yield _finding(bench, folders[0], None, what, on)
+        yield Failure(what, _finding(bench, folders[0], None, what, on))
 
 
 def _finding(bench: Bench, file: str, line: int | None, what: str, on: Sequence[str]) -> Finding:
