@@ -284,7 +284,12 @@ class TestReleasing:
         (["warehouse"], "There is no module warehouse; there are catalog, ordering, users."),
     ],
 )
-def test_a_command_line_that_names_nothing_is_answered_in_a_sentence(arguments: list[str], sentence: str) -> None:
+def test_a_command_line_that_names_nothing_is_answered_in_a_sentence(
+    arguments: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The command sets it for its process, which is ours here.
+    monkeypatch.setenv("EMPORIUM_MODULES", "all")
+
     answer = CliRunner().invoke(commands, ["accept", *arguments])
 
     assert (answer.exit_code, answer.stderr) == (2, f"{sentence}\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -54,7 +56,8 @@ def describe(bench: Bench, module: str) -> Document | None:
 def _app() -> FastAPI:
     """An application that is never opened."""
     engines = Engines(URL.create("postgresql+psycopg2", database="none"), threads=1, roles=None)
-    return create_app(load_settings(environ=_ENVIRON, known=variables()), modules=installed(), engines=engines)
+    settings = load_settings(env_file=Path(os.devnull), environ=_ENVIRON, known=variables())
+    return create_app(settings, modules=installed(), engines=engines)
 
 
 def built() -> tuple[Built, ...]:

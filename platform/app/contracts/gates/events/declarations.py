@@ -8,7 +8,8 @@ from typing import Final
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
-from app.contracts.gates.events.names import EVENT, Source, Sources
+from app.contracts.gates.events.names import Names, events_in
+from app.contracts.syntax import Source
 
 DECLARATION_RULES: Final = {
     "event-elsewhere": "A module declares its events in its interface, where others can see them.",
@@ -19,38 +20,35 @@ DECLARATION_RULES: Final = {
 
 
 def check_declarations(bench: Bench) -> Iterator[Finding]:
-    sources = Sources([bench.root / "modules", bench.root / "platform"])
-    events = sources.events()
-    for name, (source, node) in sorted(events.items()):
-        owner = source.name.partition(".")[0]
-        if f"{source.name}.".startswith(f"{owner}.interface.") and owner in bench.facts:
-            yield from _declared(bench, sources, source, node, owner)
-        elif name != EVENT:
+    names = Names(bench.sources)
+    events = events_in(bench.sources, names)
+    for _, (source, node) in sorted(events.items()):
+        if f"{source.name}.".startswith(f"{source.module}.interface.") and source.module in bench.facts:
+            yield from _declared(names, source, node)
+        else:
             yield _elsewhere(bench, source, node)
-    yield from _made(bench, sources, events)
+    yield from _made(bench, names, events)
 
 
 def _elsewhere(bench: Bench, source: Source, node: ast.ClassDef) -> Finding:
-    where = bench.shown(source.path)
-    module = bench.module_of(where)
-    home = f"modules/{module}/interface.py" if module in bench.facts else "the interface.py of the module whose fact it is"
+    own = f"modules/{source.module}/interface.py"
+    home = own if source.module in bench.facts else "the interface.py of the module whose fact it is"
     return Finding(
         rule="events/event-elsewhere",
-        module=module,
-        where=where,
+        module=source.module,
+        where=source.where,
         line=node.lineno,
         what=f"The event {node.name} is declared outside of an interface, where nobody can promise it.",
         fix=f"Move the class to {home}.",
     )
 
 
-def _declared(bench: Bench, sources: Sources, source: Source, node: ast.ClassDef, module: str) -> Iterator[Finding]:
-    where = bench.shown(source.path)
-    if not _is_frozen(sources, source, node):
+def _declared(names: Names, source: Source, node: ast.ClassDef) -> Iterator[Finding]:
+    if not _is_frozen(names, source, node):
         yield Finding(
             rule="events/not-frozen",
-            module=module,
-            where=where,
+            module=source.module,
+            where=source.where,
             line=node.lineno,
             what=f"The event {node.name} is no frozen dataclass.",
             fix="Write @dataclass(frozen=True, kw_only=True) above the class.",
@@ -58,23 +56,23 @@ def _declared(bench: Bench, sources: Sources, source: Source, node: ast.ClassDef
     if node.name.startswith("_"):
         # A base that events share; it is never announced itself.
         return
-    wanted = f"{module}.{node.name}"
+    wanted = f"{source.module}.{node.name}"
     line, name = _name(node)
     if name != wanted:
         says = f"has the name {name!r}" if name is not None else "has no `name` of its own that can be read here"
         yield Finding(
             rule="events/event-name",
-            module=module,
-            where=where,
+            module=source.module,
+            where=source.where,
             line=line,
             what=f"The event {node.name} {says}.",
             fix=f'Write `name: ClassVar[str] = "{wanted}"`; when the name is in use already, rename the class instead.',
         )
 
 
-def _is_frozen(sources: Sources, source: Source, node: ast.ClassDef) -> bool:
+def _is_frozen(names: Names, source: Source, node: ast.ClassDef) -> bool:
     for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call) and sources.meaning(source, decorator.func) == "dataclasses.dataclass":
+        if isinstance(decorator, ast.Call) and names.meaning(source, decorator.func) == "dataclasses.dataclass":
             values = {keyword.arg: keyword.value for keyword in decorator.keywords}
             frozen = values.get("frozen")
             return isinstance(frozen, ast.Constant) and frozen.value is True
@@ -90,22 +88,20 @@ def _name(node: ast.ClassDef) -> tuple[int, str | None]:
     return node.lineno, None
 
 
-def _made(bench: Bench, sources: Sources, events: Mapping[str, tuple[Source, ast.ClassDef]]) -> Iterator[Finding]:
+def _made(bench: Bench, names: Names, events: Mapping[str, tuple[Source, ast.ClassDef]]) -> Iterator[Finding]:
     """Whoever makes an event announces it: listeners get theirs made."""
-    for source in sources.files:
-        module = source.name.partition(".")[0]
-        if module not in bench.facts:
+    calls = ((source, node) for source in bench.sources for node in source.nodes if isinstance(node, ast.Call))
+    for source, node in calls:
+        name = names.meaning(source, node.func)
+        declared = events.get(name or "")
+        if declared is None or declared[0].module == source.module or source.module not in bench.facts:
             continue
-        for node in ast.walk(source.tree):
-            name = sources.meaning(source, node.func) if isinstance(node, ast.Call) else None
-            if name is None or name not in events or name.partition(".")[0] == module:
-                continue
-            owner, event = name.partition(".")[0], name.rpartition(".")[2]
-            yield Finding(
-                rule="events/foreign-event",
-                module=module,
-                where=bench.shown(source.path),
-                line=getattr(node, "lineno", None),
-                what=f"{module} makes the event {event}, which {owner} alone announces.",
-                fix=f"Announce a fact of {module} instead, from its interface.py, or call {owner} and let it announce.",
-            )
+        owner, event = declared[0].module, declared[1].name
+        yield Finding(
+            rule="events/foreign-event",
+            module=source.module,
+            where=source.where,
+            line=node.lineno,
+            what=f"{source.module} makes the event {event}, which {owner} alone announces.",
+            fix=f"Announce a fact of {source.module} instead, from its interface.py, or call {owner} and let it announce.",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -45,9 +46,8 @@ class World:
         with ExitStack() as stack:
             self._target = stack.enter_context(self._laboratory.clone())
             self._current = self._target.database
-            settings = load_settings(
-                environ=self._environ(Path(stack.enter_context(tempfile.TemporaryDirectory()))), known=variables()
-            )
+            environ = self._environ(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            settings = load_settings(env_file=Path(os.devnull), environ=environ, known=variables())
             stack.enter_context(_quiet())
             modules = installed()
             self._engines = open_engines(settings, [module.name for module in modules], quietly=True)
