@@ -35,6 +35,8 @@ LONG = {
     "crashes": ("tests/flows/test_killed_server.py", 3),
 }
 """Files whose full size takes minutes: steps of their own, so that what passed need not run again after another's failure."""
+GATES = {"imports": 3, "interface": 4, "data": 3, "http": 3, "events": 2, "migrations": 5, "wiring": 2, "work": 4}
+"""Of `emporium contracts check`: minutes that its plantings take when each has a copy and a run of its own."""
 SLICES = 10
 STORIES = 500
 """Of each slice; `tests/flows/test_model.py` knows how many these are."""
@@ -97,6 +99,9 @@ class Progress:
 def steps(workers: str, sales: Path) -> Iterator[Step]:
     """What tells most comes first."""
     yield Step("every check of `make test`", [([sys.executable, "tests/checks.py", "--workers", workers], {})], 10)
+    yield Step(
+        "contracts at full size", [([str(Path(sys.executable).with_name("emporium")), "contracts", "check", "--full"], {})], 6
+    )
     for name, (file, minutes) in LONG.items():
         yield Step(f"{name} at full size", [_pytest(FULL_SIZE, file)], minutes)
     others = (f"--ignore={file}" for file in (MODEL, *(file for file, _ in LONG.values())))
@@ -108,6 +113,9 @@ def steps(workers: str, sales: Path) -> Iterator[Step]:
     yield Step("tests on PostgreSQL 16", [(pytest, {"PGSERVER_POSTGRES_VERSION": "16"})], 7)
     replay = [sys.executable, "benchmarks/replay_online_retail.py", str(sales)]
     yield Step("replay of a month of real sales", [(replay, {})], 3, None if sales.exists() else f"file {sales}")
+    for gate, minutes in GATES.items():
+        command = [*pytest, "tests/contracts/test_planted.py", "-k", f"names_it and {gate}-"]
+        yield Step(f"violations of {gate}, each planted alone", [(command, {"EMPORIUM_PLANT_ALONE": "1"})], minutes)
     for version in ("3.12", "3.13"):
         interpreter = _python(version)
         lacking = None if interpreter else f"python{version}"

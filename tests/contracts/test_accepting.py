@@ -312,5 +312,5 @@ def test_the_commands_tell_one_sentence_and_leave_the_right_exit_code(tmp_path: 
     schemas.write_text("def broken(:\n")
     unreadable = contracts(house, "accept", "--all")
     assert unreadable.code == 1
-    assert "cannot be told: SyntaxError" in unreadable.output
+    assert "SyntaxError: invalid syntax (schemas.py, line 1)" in unreadable.output
     assert "Traceback" not in unreadable.output
