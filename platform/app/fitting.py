@@ -62,6 +62,9 @@ def misfits(module: Module, installed: Collection[str]) -> Iterator[Misfit]:
             yield Misfit(
                 rule="unbound-provider",
                 what=f"The container of {module.name} asks for {name}, which nobody supplies",
-                remedy=f"it is neither a module in `needs` nor one of {', '.join(sorted(KERNEL_PARTS))}",
+                remedy=(
+                    "take it out, or correct its name to that of a module in `needs` or to one of"
+                    f" {', '.join(sorted(KERNEL_PARTS))}"
+                ),
                 provider=name,
             )

@@ -38,7 +38,7 @@ _LINTED: Final = [
         "modules/ordering/service/shipping.py",
         "import catalog.service",
         "ordering.service.shipping imports catalog.service, against “The door of catalog”",
-        "import from catalog.interface",
+        "Import from catalog.interface",
     ),
     _line(
         "an_import_in_a_function_is_seen",
@@ -54,7 +54,7 @@ _LINTED: Final = [
         "modules/ordering/service/webhooks.py",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from users import models as m",
         "ordering.service.webhooks imports users.models",
-        "import from users.interface",
+        "Import from users.interface",
     ),
     _line(
         "another_module_cannot_import_a_container",
@@ -62,7 +62,7 @@ _LINTED: Final = [
         "modules/ordering/container.py",
         "from users.container import *",
         "ordering.container imports users.container",
-        "import from users.interface",
+        "Import from users.interface",
     ),
     _line(
         "app_imports_nothing_of_a_module_but_interface_and_module",
@@ -70,7 +70,7 @@ _LINTED: Final = [
         "platform/app/wiring.py",
         "from ordering import service",
         "app.wiring imports ordering.service",
-        "import from ordering.interface",
+        "Import from ordering.interface",
     ),
     _line(
         "siblings_do_not_import_each_other_not_even_interfaces",
@@ -94,7 +94,7 @@ _LINTED: Final = [
         "platform/kernel/module.py",
         "import users.interface",
         "kernel.module imports users.interface",
-        "imports run downwards only",
+        "Imports run downwards only",
     ),
     _line(
         "nobody_imports_app",
@@ -102,7 +102,7 @@ _LINTED: Final = [
         "modules/users/router/gate.py",
         "import app.application",
         "users.router.gate imports app.application",
-        "imports run downwards only",
+        "Imports run downwards only",
     ),
     _line(
         "listeners_see_an_upper_modules_interface_only",
@@ -126,7 +126,7 @@ _LINTED: Final = [
         "platform/kernel/pure/clock.py",
         "import kernel.database",
         "kernel.pure.clock imports kernel.database",
-        "move what both layers need down",
+        "Move what both layers need down",
     ),
     _line(
         "the_database_layer_does_not_import_the_http_layer",
@@ -207,7 +207,7 @@ _LINTED: Final = [
         "modules/catalog/router.py",
         "from catalog import crud",
         "catalog.router imports catalog.crud",
-        "call one method of the service",
+        "Call one method of the service",
     ),
     _line(
         "a_router_does_not_reach_models",
@@ -215,7 +215,7 @@ _LINTED: Final = [
         "modules/ordering/router.py",
         "import ordering.models",
         "ordering.router imports ordering.models",
-        "call one method of the service",
+        "Call one method of the service",
     ),
     _line(
         "a_service_knows_no_http",
@@ -223,7 +223,7 @@ _LINTED: Final = [
         "modules/users/service/log_in.py",
         "from fastapi import HTTPException",
         "users.service.log_in imports fastapi",
-        "raise a domain error",
+        "Raise a domain error",
     ),
     _line(
         "production_code_imports_no_fake",
@@ -231,7 +231,7 @@ _LINTED: Final = [
         "modules/users/container.py",
         "import users.fakes",
         "users.container imports users.fakes",
-        "depend on the Protocol",
+        "Depend on the Protocol",
     ),
     _line(
         "a_module_does_not_import_the_driver",
@@ -239,7 +239,7 @@ _LINTED: Final = [
         "modules/catalog/crud/stock.py",
         "import psycopg2.extras",
         "catalog.crud.stock imports psycopg2",
-        "use the Database that the container gives",
+        "Use the Database that the container gives",
     ),
     Planting(
         claim="a_cycle_inside_a_package_is_refused",
@@ -261,7 +261,7 @@ _LINTED: Final = [
         ),
         "modules/catalog/service/",
         "against “Nobody sends mail”",
-        "send a letter",
+        "Send a letter",
     ),
     _edited(
         "a_contract_that_cannot_be_checked_is_reported",

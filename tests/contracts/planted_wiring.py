@@ -44,7 +44,7 @@ _CONTAINERS: Final = [
         _line(USERS, "datebase = providers.Dependency()"),
         f"{USERS}:",
         "The container of users asks for datebase, which nobody supplies",
-        "nor one of access_tokens, clock, database",
+        "or to one of access_tokens, clock, database",
     ),
     _planted(
         "a_dependency_without_a_name_is_refused",
@@ -185,7 +185,7 @@ _BUILT: Final = [
         "unbuildable",
         Replace(file=USERS, old="        clock=clock,\n        principals", new="        clocks=clock,\n        principals"),
         f"{USERS}:",
-        "unexpected keyword argument 'clocks'",
+        "The service or router of users cannot be made: TypeError: ",
         "`emporium modules` builds everything, too",
         arguments=SOUND,
     ),

@@ -82,11 +82,9 @@ def test_what_only_the_router_gets_is_used() -> None:
 @pytest.mark.parametrize("door", [Greeting, Greets])
 def test_a_neighbour_may_be_asked_for_as_part_of_what_it_offers(door: type) -> None:
     greeter: Any = providers.Dependency(instance_of=door)
-    porter = module(
-        "porter", container(greeter=greeter, service=providers.Singleton(Porter, greeter=greeter)), needs=("greeter",)
-    )
+    made = container(greeter=greeter, service=providers.Singleton(Porter, greeter=greeter))
 
-    assert found(porter) == []
+    assert found(module("porter", made, needs=("greeter",))) == []
 
 
 def test_a_service_may_come_from_a_function() -> None:

@@ -155,7 +155,8 @@ def guidance(options: Mapping[str, Any]) -> str:
     """The contract's own words."""
     words = options.get("broken_contract_guidance", "Remove the import.")
     text = " ".join(" ".join(words if isinstance(words, list) else [words]).split())
-    return text.removeprefix("Fix:").strip()
+    fix = text.removeprefix("Fix:").strip()
+    return f"{fix[:1].upper()}{fix[1:]}"
 
 
 def _line_of(root: Path, contract: str) -> int | None:

@@ -15,7 +15,7 @@ from app.contracts.finding import Finding
 from app.contracts.gate import Bench
 from app.contracts.gates.wiring.places import Place, description, listeners, provider
 from app.listening import JobError, ListenerError, jobs_of, listeners_of, require_distinct
-from app.modules import with_needs
+from app.modules import ModuleError, with_needs
 from kernel.database.engines import Engines
 from kernel.module import Module
 from kernel.settings import load_settings
@@ -76,7 +76,9 @@ def _finding(bench: Bench, module: Module, error: Exception) -> Finding:
         case _:
             rule, place = "unbuildable", _place(bench, error) or provider(bench, module, "service")
             fix = "Mend what it says: `emporium modules` builds everything, too, and EMPORIUM_DEBUG=1 shows the traceback."
-    sentence = (str(error).strip() or type(error).__name__).partition("\n")[0].rstrip(".")
+    sentence = str(error).strip().partition("\n")[0].rstrip(".")
+    if not isinstance(error, ModuleError):
+        sentence = f"The service or router of {module.name} cannot be made: {type(error).__name__}: {sentence}"
     return Finding(
         rule=f"wiring/{rule}",
         module=module.name if module.name in bench.facts else "app",
