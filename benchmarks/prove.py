@@ -123,7 +123,7 @@ def steps(workers: str, sales: Path) -> Iterator[Step]:
     for number in range(1, SLICES + 1):
         first, last = (number - 1) * STORIES + 1, number * STORIES
         command, _ = _pytest(FULL_SIZE, "-n", workers, MODEL)
-        yield Step(f"the model, stories {first} to {last}", [(command, {"EMPORIUM_MODEL_SLICE": str(number)})], 6)
+        yield Step(f"the model, stories {first} to {last}", [(command, {"EMPORIUM_MODEL_SLICE": str(number)})], 5)
 
 
 def _pytest(marks: str, *arguments: str) -> Command:

@@ -12,6 +12,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -121,6 +122,7 @@ class World:
         epoch = Principals(self.engines.database("kernel")).open(user_id=user_id)
         return Principal(user_id=user_id, roles=frozenset(roles), epoch=epoch)
 
+    @cached_property
     def admin(self) -> Principal:
         return self.person(ADMIN)
 
