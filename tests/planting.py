@@ -25,6 +25,9 @@ from typing import Any, Final
 
 import pytest
 
+from app.contracts.laboratory import FOLDER
+from kernel.database.embedded import EmbeddedPostgres
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOLDERS: Final = ("modules", "platform", "migrations", "tests", "docs")
 FILES: Final = ("alembic.ini", "importlinter.ini", "pyproject.toml", "constraints.txt", "README.md", "Makefile", ".env.example")
@@ -173,10 +176,18 @@ def contracts(house: Path, *arguments: str, environment: Mapping[str, str] | Non
     return Said(code=done.returncode, findings=findings, output=output)
 
 
+@pytest.fixture(scope="session")
+def _laboratory(run_directory: Path) -> Iterator[Path]:
+    """A server for the commands of copies, which find it running; shared by all workers, stopped by the last one."""
+    directory = run_directory / "laboratory"
+    with EmbeddedPostgres(directory / FOLDER, durable=False):
+        yield directory
+
+
 @pytest.fixture
-def laboratory_environment(postgres: Any, run_directory: Path) -> dict[str, str]:
-    """The variables with which commands of a copy use the run's server, which is running already."""
-    return {"EMPORIUM_DATA_DIR": str(run_directory / "postgres"), "EMPORIUM_ENV": "test"}
+def laboratory_environment(_laboratory: Path) -> dict[str, str]:
+    """The variables with which the command of a copy finds its databases."""
+    return {"EMPORIUM_DATA_DIR": str(_laboratory), "EMPORIUM_ENV": "test"}
 
 
 @pytest.fixture

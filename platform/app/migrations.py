@@ -165,7 +165,7 @@ def configured_target(config: Config, *, start: bool = True) -> Iterator[Target]
 
 
 @contextmanager
-def target_of(settings: Settings, *, start: bool = True) -> Iterator[Target]:
+def target_of(settings: Settings, *, start: bool = True, durable: bool = True) -> Iterator[Target]:
     """The database that the settings name; the embedded server runs for as long as the block does.
 
     With `start=False` the embedded server is only named, for scripts.
@@ -178,7 +178,7 @@ def target_of(settings: Settings, *, start: bool = True) -> Iterator[Target]:
             role_prefix=settings.role_prefix,
         )
     elif start:
-        with EmbeddedPostgres(settings.data_dir) as server:
+        with EmbeddedPostgres(settings.data_dir, durable=durable) as server:
             yield Target(
                 url=server.migration_url,
                 application=APPLICATION,
