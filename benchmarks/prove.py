@@ -100,7 +100,7 @@ def steps(workers: str, sales: Path) -> Iterator[Step]:
     """What tells most comes first."""
     yield Step("every check of `make test`", [([sys.executable, "tests/checks.py", "--workers", workers], {})], 10)
     yield Step(
-        "contracts at full size", [([str(Path(sys.executable).with_name("emporium")), "contracts", "check", "--full"], {})], 6
+        "contracts at full size", [([str(Path(sys.executable).with_name("emporium")), "contracts", "check", "--full"], {})], 12
     )
     for name, (file, minutes) in LONG.items():
         yield Step(f"{name} at full size", [_pytest(FULL_SIZE, file)], minutes)
