@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import dedent, indent
 from typing import Final
 
-from tests.planting import Write
+from tests.planting import ROOT, Write
 
-HEADS: Final = {"kernel": "a94c7e3f0d18", "users": "b47e19c05d83", "catalog": "e91b6d3f7c08", "ordering": "c6d20f9a7e14"}
+
+def _head(migrations: Path) -> str:
+    texts = [file.read_text(encoding="utf-8") for file in migrations.glob("*.py")]
+    revisions, behind = (
+        {found[1] for text in texts if (found := re.search(rf'^{name}[^=\n]*= "(\w+)"', text, re.MULTILINE))}
+        for name in ("revision", "down_revision")
+    )
+    [head] = revisions - behind
+    return head
+
+
+HEADS: Final = {"kernel": _head(ROOT / "platform/kernel/migrations")} | {
+    folder.parent.name: _head(folder) for folder in (ROOT / "modules").glob("*/migrations")
+}
 """Where each branch ends; a planted revision is put behind it."""
 
 _TEXT: Final = '''"""Planted."""
