@@ -18,7 +18,7 @@ from kernel.database.provisioning import identifier
 from kernel.settings import Settings, load_settings
 
 FOLDER: Final = "contracts"
-"""Below EMPORIUM_DATA_DIR. Nothing there is worth keeping, so its server does not wait for the disk: half the time of a run."""
+"""Below EMPORIUM_DATA_DIR. Nothing there is worth keeping, so its server does not wait for the disk."""
 
 
 class Laboratory:
