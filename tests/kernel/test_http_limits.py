@@ -54,7 +54,8 @@ def test_a_body_announced_too_large_is_413_before_it_is_read(shop: Shop) -> None
 def test_a_streamed_body_is_cut_off_at_the_limit(shop: Shop, path: str) -> None:
     types = {"/api/v1/wares/anything": "application/json", "/api/v1/wares/form": "application/x-www-form-urlencoded"}
     answer = shop.post(path, content=chunks(17, MAX_BODY // 16), headers={"content-type": types[path]})
-    assert_problem(answer, 413, "body-too-large")
+    # RFC 9110, whatever name this version of Python has for it.
+    assert assert_problem(answer, 413, "body-too-large")["title"] == "Content Too Large"
     assert answer.headers["connection"] == "close"
 
 

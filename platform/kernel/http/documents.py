@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -123,10 +122,6 @@ def _example(error: type[DomainError], status: int) -> dict[str, Any]:
         "detail": told or error.title,
         "code": error.code,
     }
-
-
-def phrase(status: int) -> str:
-    return HTTPStatus(status).phrase
 
 
 def _with_plain_names(document: str) -> str:

@@ -59,6 +59,13 @@ _CODES: Final = {
     413: "body-too-large",
     415: "unsupported-media-type",
 }
+_PHRASES: Final = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""RFC 9110, section 15.5, for those that Python calls by older names before 3.13."""
 _DETAILS: Final = {
     404: "Nothing is at this address.",
     405: "This method is not allowed here; the Allow header names those that are.",
@@ -187,11 +194,15 @@ def _http_problem(error: HTTPException) -> Problem:
     return Problem(
         status=status,
         code=code,
-        title=HTTPStatus(status).phrase,
+        title=_phrase(status),
         detail=str(detail),
         headers={name.lower(): value for name, value in (error.headers or {}).items()},
         members=members,
     )
+
+
+def _phrase(status: int) -> str:
+    return _PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def _database_problem(error: SQLAlchemyError | RetryCall, scope: Scope) -> Problem:
@@ -219,7 +230,7 @@ def _internal_problem(error: Exception, scope: Scope, what: str) -> Problem:
     return Problem(
         status=500,
         code="internal-error",
-        title=HTTPStatus.INTERNAL_SERVER_ERROR.phrase,
+        title=_phrase(500),
         detail="Something went wrong on our side. The request's id helps us to find out what.",
     )
 
@@ -228,12 +239,12 @@ def _validation_problem(errors: Sequence[Any]) -> Problem:
     """What pydantic found, without the values that it found wanting."""
     places = {error["loc"][0] for error in errors}
     if "path" in places:
-        return Problem(status=404, code="not-found", title="Not Found", detail=_DETAILS[404])
+        return Problem(status=404, code="not-found", title=_phrase(404), detail=_DETAILS[404])
     if "body" in places and len(places) == 1:
         status, code, title, detail = 422, Invalid.code, Invalid.title, "The body of the request is invalid."
     else:
         errors = [error for error in errors if error["loc"][0] != "body"]
-        status, code, title = 400, "invalid-parameters", HTTPStatus.BAD_REQUEST.phrase
+        status, code, title = 400, "invalid-parameters", _phrase(400)
         detail = "Parameters of the request are invalid."
     members: dict[str, object] = {"errors": [_explained(error) for error in errors[:_MAX_ERRORS]]}
     if len(errors) > _MAX_ERRORS:
