@@ -26,6 +26,8 @@ class Outcome:
     planted: int = 0
     """Violations on purpose."""
     caught: int = 0
+    said: str = ""
+    """What has not been shown yet."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,16 @@ class Check:
     counts: Path | None = None
     """The JUnit file in which the command counts its tests; without one, the check counts as one."""
     aside: bool = False
-    """Runs beside the others of its kind, each on a core, and is shown when it is done."""
+    """Runs beside the others, and is shown after them."""
 
     def run(self) -> Outcome:
         started = time.monotonic()
+        said = ""
         if self.aside:
             done = subprocess.run(
                 self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
             )
-            print(f"\n== {self.name}\n{done.stdout}", end="", flush=True)
-            code = done.returncode
+            code, said = done.returncode, done.stdout
         else:
             print(f"\n== {self.name}", flush=True)
             if self.counts:
@@ -52,7 +54,8 @@ class Check:
                 self.counts.unlink(missing_ok=True)
             code = subprocess.run(self.command, cwd=ROOT, check=False).returncode
         passed, failed, skipped = _count(self.counts, code)
-        return Outcome(self.name, passed, failed, skipped, time.monotonic() - started, *_violations(self.counts))
+        took = time.monotonic() - started
+        return Outcome(self.name, passed, failed, skipped, took, *_violations(self.counts), said=said)
 
 
 def checks(workers: str) -> Iterator[Check]:
@@ -75,10 +78,14 @@ def main() -> int:
 
 
 def run_all(wanted: list[Check]) -> list[Outcome]:
-    """In order; those aside first, beside each other."""
+    """In order, with those aside beside them: the tests wait for databases and processes a seventh of their time."""
     with ThreadPoolExecutor() as threads:
-        outcomes = list(threads.map(Check.run, [check for check in wanted if check.aside]))
-    return [*outcomes, *(check.run() for check in wanted if not check.aside)]
+        aside = [threads.submit(check.run) for check in wanted if check.aside]
+        outcomes = [check.run() for check in wanted if not check.aside]
+        beside = [check.result() for check in aside]
+    for outcome in beside:
+        print(f"\n== {outcome.name}\n{outcome.said}", end="", flush=True)
+    return [*outcomes, *beside]
 
 
 def _count(counts: Path | None, code: int) -> tuple[int, int, int]:
