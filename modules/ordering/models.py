@@ -226,10 +226,10 @@ class RefundLineRow(Base):
 
 
 class PaymentMessage(Base):
-    """A webhook of a payment provider that was taken in: one that comes again is not."""
+    """A webhook of a payment provider that was taken in: one that comes again is not, for thirty days."""
 
     __tablename__ = "payment_messages"
 
     provider: Mapped[str] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(primary_key=True)
-    created_at: Mapped[CreatedAt]
+    created_at: Mapped[CreatedAt] = mapped_column(index=True)

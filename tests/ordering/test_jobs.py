@@ -24,6 +24,7 @@ def test_the_jobs_expire_what_is_over_and_settle_what_is_open(till: Till, dispat
     assert {job.name: job.every for job in dispatcher.jobs if job.name.startswith("ordering.")} == {
         "ordering.expire_orders": timedelta(seconds=5),
         "ordering.reconcile": timedelta(seconds=5),
+        "ordering.delete_old_messages": timedelta(minutes=1),
     }
 
 
@@ -50,3 +51,21 @@ def test_one_that_cannot_be_settled_does_not_keep_the_others_waiting(till: Till,
     till.shop.query("UPDATE ordering.payments SET provider = 'sandbox' WHERE order_id = :id RETURNING id", id=stuck["id"])
     till.reconcile()
     assert till.read(buyer, stuck)["status"] == "paid"
+
+
+def test_messages_are_known_again_for_thirty_days(till: Till) -> None:
+    till.shop.query(
+        "INSERT INTO ordering.payment_messages (provider, event_id, created_at)"
+        " VALUES ('sandbox', 'old', now() - interval '30 days 1 minute'), ('sandbox', 'young', now() - interval '29 days')"
+        " RETURNING event_id"
+    )
+    assert till.service.delete_old_messages() == 1
+    assert till.shop.query("SELECT event_id FROM ordering.payment_messages") == [("young",)]
+
+
+def test_many_old_messages_go_in_portions_and_the_next_run_goes_on(till: Till) -> None:
+    till.shop.query(
+        "INSERT INTO ordering.payment_messages (provider, event_id, created_at)"
+        " SELECT 'sandbox', n, now() - interval '60 days' FROM generate_series(1, 10001) AS n RETURNING 1"
+    )
+    assert [till.service.delete_old_messages() for _ in range(3)] == [10_000, 1, 0]

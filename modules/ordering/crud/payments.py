@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -96,6 +96,11 @@ _TAKE_MESSAGE: Final = text(
     "INSERT INTO ordering.payment_messages (provider, event_id) VALUES (:provider, :event_id)"
     " ON CONFLICT DO NOTHING RETURNING event_id"
 )
+_DELETE_OLD_MESSAGES: Final = text(
+    "DELETE FROM ordering.payment_messages WHERE ctid = ANY(ARRAY("
+    "SELECT ctid FROM ordering.payment_messages WHERE created_at < now() - CAST(:keep AS interval)"
+    " ORDER BY created_at LIMIT :portion FOR UPDATE SKIP LOCKED)) RETURNING 1"
+)
 
 
 def begin_payment(session: Session, values: Mapping[str, Any]) -> int | None:
@@ -170,3 +175,8 @@ def take_message(session: Session, *, provider: str, event_id: str) -> bool:
     """Whether the message is new."""
     values = {"provider": provider, "event_id": event_id}
     return session.execute(_TAKE_MESSAGE, values).one_or_none() is not None
+
+
+def delete_old_messages(session: Session, *, keep: timedelta, portion: int) -> int:
+    """How many of at most `portion` went; their age is by the server's clock, which wrote it."""
+    return len(session.execute(_DELETE_OLD_MESSAGES, {"keep": keep, "portion": portion}).all())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -17,6 +18,11 @@ from ordering.service.refunds import RefundUseCases
 from ordering.service.webhooks import read_message, require_signature
 
 _PORTION: Final = 20
+_KEEP_MESSAGES: Final = timedelta(days=30)
+"""Longer than any provider goes on sending."""
+_DELETED_AT_ONCE: Final = 1_000
+_DELETIONS: Final = 10
+"""Of one run: nothing else of the dispatcher's waits for long."""
 
 log: Final = logging.getLogger("ordering.payments")
 
@@ -57,6 +63,20 @@ class ReconcilingUseCases(PaymentUseCases, RefundUseCases):
         if payment_id is not None:
             # What cannot be settled now is the reconciler's: the provider need not send it again.
             _carefully(partial(self.settle_payment, payment_id=payment_id, give_up=False))
+
+    def delete_old_messages(self) -> int:
+        """Forget messages after thirty days; answers how many. One that came again then would only make us look once more."""
+        deleted = 0
+        for _ in range(_DELETIONS):
+            portion = run_call(self._delete_messages)
+            deleted += portion
+            if portion < _DELETED_AT_ONCE:
+                break
+        return deleted
+
+    def _delete_messages(self) -> int:
+        with self._database.transaction(label="delete-old-messages") as session:
+            return payments_crud.delete_old_messages(session, keep=_KEEP_MESSAGES, portion=_DELETED_AT_ONCE)
 
     def _claim_payments(self) -> Sequence[int]:
         with self._database.transaction(label="reconcile.payments") as session:
