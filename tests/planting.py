@@ -155,25 +155,33 @@ def copy_project(to: Path) -> Path:
     return to
 
 
-def contracts(house: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Said:
-    """Run `emporium contracts …` of the copy, and read its report when it is JSON."""
+def begin_contracts(house: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """`emporium contracts …` of the copy, running."""
     sources = [str(house / "modules"), str(house / "platform"), str(house)]
     inherited = {name: value for name, value in os.environ.items() if not re.match("DATABASE_|DB_|EMPORIUM_", name)}
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", "from app.cli.main import main; main()", "contracts", *arguments],
         cwd=house,
         env={**inherited, "PYTHONPATH": os.pathsep.join(sources), "NO_COLOR": "1", "COLUMNS": "200", **(environment or {})},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
     )
-    output = done.stdout + done.stderr
+
+
+def contracts(house: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Said:
+    """Run `emporium contracts …` of the copy, and read its report when it is JSON."""
+    with begin_contracts(house, *arguments, environment=environment) as running:
+        try:
+            printed, told = running.communicate(timeout=300)
+        finally:
+            running.kill()
+    output = printed + told
     try:
-        findings = json.loads(done.stdout)["findings"]
+        findings = json.loads(printed)["findings"]
     except (ValueError, KeyError, TypeError):
         findings = []
-    return Said(code=done.returncode, findings=findings, output=output)
+    return Said(code=running.returncode, findings=findings, output=output)
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
-from tests.planting import Append, Delete, Edit, Write, contracts, copy_project
+from tests.planting import Append, Delete, Edit, Write, begin_contracts, contracts, copy_project
 
 SYNTAX = Append(file="modules/catalog/models.py", text="def broken(:")
 
@@ -75,3 +78,17 @@ def test_a_report_can_be_written_to_a_file(house: Path) -> None:
     said = contracts(house, "check", "--gate", "interface", "--static", "--format", "sarif", "--output", str(report))
     assert said.code == 0, said.output
     assert json.loads(report.read_text(encoding="utf-8"))["version"] == "2.1.0"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_whoever_stops_a_check_leaves_no_database_running(house: Path, number: signal.Signals) -> None:
+    with begin_contracts(house, "check", "--gate", "data") as running:
+        deadline = time.monotonic() + 60
+        while not (servers := [*house.glob(".data/contracts/*/postmaster.pid")]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        server = int(servers[0].read_text(encoding="ascii").split()[0])
+        running.send_signal(number)
+        running.communicate(timeout=60)
+    assert running.returncode == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)

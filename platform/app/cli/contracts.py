@@ -17,6 +17,7 @@ from app.contracts.released import FILE as RELEASED
 from app.contracts.releasing import release as record_release
 from app.contracts.report import FORMATS
 from app.contracts.run import ROOT, Request, run
+from app.signals import handling, interrupt
 
 contracts: Final = typer.Typer(
     name="contracts",
@@ -39,7 +40,9 @@ def main() -> None:
     root.callback()(lambda: None)
     root.add_typer(contracts, name="contracts")
     try:
-        code = typer.main.get_command(root).main(prog_name="emporium", standalone_mode=False)
+        # As by Ctrl-C: what the gates opened is closed, their database first of all.
+        with handling(interrupt):
+            code = typer.main.get_command(root).main(prog_name="emporium", standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message().strip().rstrip(".")
         if message:
