@@ -60,6 +60,7 @@ class OrderLine:
 class HistoryEntry:
     """One thing that happened to an order. `status` is the order's from then on, `by` is customer, admin or system."""
 
+    id: int
     action: str
     status: OrderStatus
     by: str

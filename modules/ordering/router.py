@@ -12,21 +12,24 @@ from kernel.http.access import ANYONE, SIGNED_IN, Caller, role
 from kernel.http.bodies import RawBody
 from kernel.http.etags import IfNoneMatch, tag
 from kernel.http.fields import Identifier, IdField
-from kernel.http.pages import Keyset
+from kernel.http.pages import Keyset, PageQuery
 from kernel.http.routes import Idempotency, Router
 from kernel.pure.errors import Forbidden, Invalid
 from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
 from ordering.interface import (
     ActionNotAllowed,
+    HistoryEntry,
     Order,
     OrderNotFound,
+    Payment,
     PaymentDeclined,
     PaymentInProgress,
     PaymentNotFound,
     PaymentStatus,
     PaymentsUnavailable,
     ProviderUnknown,
+    Refund,
     RefundDeclined,
     RefundExceedsCapture,
     RefundLine,
@@ -84,6 +87,9 @@ PaymentSignature = Annotated[
 ProviderInPath = Annotated[str, Path(max_length=64, description="As the payment provider is called here.")]
 
 _NEWEST: Final = Keyset[Order](lambda order: (order.id,), IdField)
+_HISTORY: Final = Keyset[HistoryEntry](lambda entry: (entry.id,), IdField)
+_PAYMENTS: Final = Keyset[Payment](lambda payment: (payment.id,), IdField)
+_REFUNDS: Final = Keyset[Refund](lambda refund: (refund.id,), IdField)
 
 
 def build_router(service: DatabaseOrderingService) -> Router:
@@ -136,9 +142,15 @@ def build_router(service: DatabaseOrderingService) -> Router:
 
 
 def _add_life(router: Router, service: DatabaseOrderingService) -> None:
-    @router.get("/{order_id}/history", allow=SIGNED_IN, summary="What happened to an order", errors=[OrderNotFound])
-    def list_history(order_id: Identifier, caller: Caller) -> list[HistoryBody]:
-        return list(service.read_history(caller=caller, order_id=order_id))
+    @router.get(
+        "/{order_id}/history", allow=SIGNED_IN, summary="List what happened to an order, oldest first", errors=[OrderNotFound]
+    )
+    def list_history(
+        order_id: Identifier, query: Annotated[PageQuery, Query()], caller: Caller, response: Response
+    ) -> Page[HistoryBody]:
+        after_id = _after(_HISTORY, query)
+        found = service.list_history(caller=caller, order_id=order_id, after_id=after_id, limit=query.limit + 1)
+        return _HISTORY.page(query, found, response)
 
     @router.post(
         "/{order_id}/cancel",
@@ -212,9 +224,18 @@ def _add_payments(router: Router, service: DatabaseOrderingService) -> None:
         twice; after a 402, try again with another key."""
         return service.begin_payment(caller=caller, order_id=order_id, method=body.method, token=body.token)
 
-    @router.get("/{order_id}/payments", allow=SIGNED_IN, summary="List the attempts to pay an order", errors=[OrderNotFound])
-    def list_payments(order_id: Identifier, caller: Caller) -> list[PaymentBody]:
-        return list(service.list_payments(caller=caller, order_id=order_id))
+    @router.get(
+        "/{order_id}/payments",
+        allow=SIGNED_IN,
+        summary="List the attempts to pay an order, oldest first",
+        errors=[OrderNotFound],
+    )
+    def list_payments(
+        order_id: Identifier, query: Annotated[PageQuery, Query()], caller: Caller, response: Response
+    ) -> Page[PaymentBody]:
+        after_id = _after(_PAYMENTS, query)
+        found = service.list_payments(caller=caller, order_id=order_id, after_id=after_id, limit=query.limit + 1)
+        return _PAYMENTS.page(query, found, response)
 
     @router.get(
         "/{order_id}/payments/{payment_id}",
@@ -253,9 +274,15 @@ def _add_refunds(router: Router, service: DatabaseOrderingService) -> None:
             reason=body.reason,
         )
 
-    @router.get("/{order_id}/refunds", allow=role(ADMIN), summary="List the refunds of an order", errors=[OrderNotFound])
-    def list_refunds(order_id: Identifier, caller: Caller) -> list[RefundBody]:
-        return list(service.list_refunds(caller=caller, order_id=order_id))
+    @router.get(
+        "/{order_id}/refunds", allow=role(ADMIN), summary="List the refunds of an order, oldest first", errors=[OrderNotFound]
+    )
+    def list_refunds(
+        order_id: Identifier, query: Annotated[PageQuery, Query()], caller: Caller, response: Response
+    ) -> Page[RefundBody]:
+        after_id = _after(_REFUNDS, query)
+        found = service.list_refunds(caller=caller, order_id=order_id, after_id=after_id, limit=query.limit + 1)
+        return _REFUNDS.page(query, found, response)
 
     @router.get(
         "/{order_id}/refunds/{refund_id}",
@@ -288,3 +315,9 @@ def _build_webhooks(service: DatabaseOrderingService) -> Router:
         service.receive_message(provider=provider, signature=payment_signature, body=body)
 
     return webhooks
+
+
+def _after(order: Keyset[Any], query: PageQuery) -> int:
+    """The id after which a page of what happened to an order begins."""
+    after = order.after(query)
+    return 0 if after is None else int(after[0])

@@ -68,6 +68,7 @@ OrderBody = Annotated[
             "allowed_actions": ["pay", "cancel", "set-shipping-address"],
             "history": [
                 {
+                    "id": 9,
                     "action": "place",
                     "status": "pending",
                     "by": "customer",
@@ -149,6 +150,7 @@ HistoryBody = Annotated[
     HistoryEntry,
     Described(
         example={
+            "id": 10,
             "action": "pay",
             "status": "paid",
             "by": "customer",

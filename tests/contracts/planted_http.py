@@ -368,8 +368,8 @@ _REPLAYED: Final = [
         edits=[
             Replace(
                 file=ORDERING,
-                old="return list(service.read_history(",
-                new="raise RuntimeError\n        return list(service.read_history(",
+                old="after_id = _after(_HISTORY, query)",
+                new="raise RuntimeError\n        after_id = _after(_HISTORY, query)",
             )
         ],
         where="GET /api/v1/orders/{order_id}/history",

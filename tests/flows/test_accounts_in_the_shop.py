@@ -65,7 +65,7 @@ def test_a_closed_account_cancels_its_pending_orders_and_has_its_addresses_erase
     admin = shop.headers(shop.admin())
     assert [shop.http.get(order, headers=admin).json()["shipping_address"] for order in (pending, paid)] == [None, None]
     assert shop.http.get(pending, headers=admin).json()["status"] == "cancelled"
-    assert shop.http.get(f"{pending}/history", headers=admin).json()[-1]["by"] == "system"
+    assert shop.http.get(f"{pending}/history", headers=admin).json()["items"][-1]["by"] == "system"
 
 
 def test_a_disabled_customer_cannot_order_any_more(shop: Shop) -> None:

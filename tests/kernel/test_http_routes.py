@@ -69,11 +69,15 @@ def test_a_refused_request_costs_no_hop(shop: Shop) -> None:
 
 
 def test_contextvars_reach_the_hop() -> None:
-    def read(said: Annotated[str, Depends(set_tone)]) -> list[str | None]:
-        return [said, tone.get(), current.request_id()]
+    def read(said: Annotated[str, Depends(set_tone)]) -> dict[str, str | None]:
+        return {"said": said, "tone": tone.get(), "request": current.request_id()}
 
     with open_shop(stall(read)) as shop:
-        assert shop.get("/api/v1/x", headers={"x-request-id": "abc"}).json() == ["set", "warm", "abc"]
+        assert shop.get("/api/v1/x", headers={"x-request-id": "abc"}).json() == {
+            "said": "set",
+            "tone": "warm",
+            "request": "abc",
+        }
 
 
 def test_a_stop_iteration_does_not_hang_the_request() -> None:
@@ -281,6 +285,14 @@ def with_optional_caller(caller: OptionalCaller) -> int:
     return 1
 
 
+def with_list() -> list[int]:
+    return [1]
+
+
+def with_optional_list() -> tuple[int, ...] | None:
+    return None
+
+
 def plain() -> int:
     return 1
 
@@ -299,6 +311,8 @@ def plain() -> int:
         (with_background, {}, "publish an event"),
         (with_anything, {}, "name each parameter"),
         (without_return, {}, "annotate what it returns"),
+        (with_list, {}, "answer a `Page`"),
+        (with_optional_list, {}, "answer a `Page`"),
         (without_annotation, {}, "annotate the parameter 'number'"),
         (with_caller, {}, "OptionalCaller"),
         (with_optional_caller, {"allow": SIGNED_IN}, "take `Caller`"),

@@ -46,11 +46,11 @@ def test_it_is_the_history_that_has_an_address_of_its_own_for_the_owner_and_for_
     buyer = till.shop.person()
     order = till.paid(buyer)
     till.refund(order, amount="5.00", reason="Scratched")
-    alone = till.read(buyer, order, "/history")
+    alone = till.listed(buyer, order, "/history")
     assert till.read(buyer, order)["history"] == alone
     assert till.read(till.shop.admin(), order)["history"] == alone
     assert [(entry["amount"], entry["note"]) for entry in alone] == [(None, None), ("39.98", None), ("5.00", "Scratched")]
-    assert set(alone[0]) == {"action", "status", "by", "amount", "note", "at"}
+    assert set(alone[0]) == {"id", "action", "status", "by", "amount", "note", "at"}
 
 
 def test_a_page_of_orders_holds_the_history_of_each(till: Till) -> None:
@@ -86,7 +86,7 @@ def test_an_order_with_a_long_history_answers_with_the_newest_hundred(till: Till
         id=order["id"],
     )
     set_address(till, buyer, order)
-    alone = till.read(buyer, order, "/history")
+    alone = till.listed(buyer, order, "/history")
     assert len(alone) == 122
     assert till.read(buyer, order)["history"] == alone[-100:]
 
@@ -95,4 +95,36 @@ def test_an_order_from_before_there_was_a_history_has_an_empty_one(till: Till) -
     buyer = till.shop.person()
     order = till.order(buyer)
     till.shop.query("DELETE FROM ordering.order_history RETURNING id")
-    assert till.read(buyer, order)["history"] == till.read(buyer, order, "/history") == []
+    assert till.read(buyer, order)["history"] == till.listed(buyer, order, "/history") == []
+
+
+class TestPages:
+    """What happens to an order is without end: its owner can set addresses, and be declined, as often as they like."""
+
+    def test_each_list_is_read_page_by_page_oldest_first(self, till: Till) -> None:
+        buyer, admin = till.shop.person(), till.shop.admin()
+        order = till.order(buyer)
+        for _ in range(4):
+            assert till.pay(buyer, order, "tok_decline").status_code == 402
+        assert till.pay(buyer, order).status_code == 201
+        for _ in range(5):
+            assert till.refund(order, amount="1.00").status_code == 201
+        for what in ("/history", "/payments", "/refunds"):
+            whole = till.listed(admin, order, what)
+            assert [item["id"] for item in whole] == sorted({item["id"] for item in whole}), what
+            assert len(whole) == (11 if what == "/history" else 5)
+            assert [till.listed(admin, order, what, limit) for limit in (1, 2, 5)] == [whole] * 3
+
+    @pytest.mark.parametrize("what", ["/history", "/payments", "/refunds"])
+    def test_no_page_is_longer_than_others(self, till: Till, what: str) -> None:
+        buyer, admin = till.shop.person(), till.shop.admin()
+        order = till.order(buyer)
+        path = f"/api/v1/orders/{order['id']}{what}"
+        for query in ("limit=0", "limit=101", "cursor=x", "cursor=W10", "page=2"):
+            answer = till.shop.http.get(f"{path}?{query}", headers=till.shop.headers(admin))
+            assert answer.status_code == 400, (query, answer.text)
+
+    @pytest.mark.parametrize("what", ["/payments", "/refunds"])
+    def test_a_list_may_be_empty(self, till: Till, what: str) -> None:
+        order = till.order(till.shop.person())
+        assert till.listed(till.shop.admin(), order, what) == []

@@ -36,7 +36,7 @@ def test_money_on_its_way_for_a_closed_account_goes_back(till: Till, scenario: S
     till.reconcile()
     assert till.charges(order) == 1
     assert till.kept(order) == 0
-    assert till.read(till.shop.admin(), order, "/payments")[0]["status"] == "reversed"
+    assert till.listed(till.shop.admin(), order, "/payments")[0]["status"] == "reversed"
 
 
 def test_one_that_cannot_be_settled_does_not_keep_the_others_waiting(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ class TestAnswers:
         assert (payment["status"], payment["amount"], payment["currency"]) == ("captured", "39.98", "GBP")
         assert "token" not in payment
         assert till.read(buyer, order)["status"] == "paid"
-        assert till.read(buyer, order, "/payments") == [payment]
+        assert till.listed(buyer, order, "/payments") == [payment]
         assert till.read(buyer, order, f"/payments/{payment['id']}") == payment
         assert (till.charges(order), till.kept(order)) == (1, TOTAL)
 
@@ -60,8 +60,8 @@ class TestAnswers:
         again = till.pay(buyer, order, token, key="first")
         assert (again.status_code, again.json()["payment_id"]) == (402, declined.json()["payment_id"])
         assert till.pay(buyer, order, key="second").status_code == 201
-        assert [payment["status"] for payment in till.read(buyer, order, "/payments")] == ["declined", "captured"]
-        assert [step["action"] for step in till.read(buyer, order, "/history")] == ["place", "payment-declined", "pay"]
+        assert [payment["status"] for payment in till.listed(buyer, order, "/payments")] == ["declined", "captured"]
+        assert [step["action"] for step in till.listed(buyer, order, "/history")] == ["place", "payment-declined", "pay"]
         assert till.charges(order) == 1
 
     def test_without_a_key_nothing_is_paid(self, till: Till) -> None:
@@ -76,7 +76,7 @@ class TestAnswers:
         buyer = till.shop.person()
         order = till.order(buyer)
         assert till.post(buyer, order, "payments", body, key="k").status_code == 422
-        assert till.read(buyer, order, "/payments") == []
+        assert till.listed(buyer, order, "/payments") == []
 
     def test_the_token_is_forgotten_once_the_attempt_is_settled(self, till: Till) -> None:
         buyer = till.shop.person()
@@ -186,7 +186,7 @@ class TestLostAnswers:
             assert replay.status_code == 409
             assert (replay.json()["code"], replay.json()["order_status"]) == ("action-not-allowed", end)
         assert till.kept(order) == 0
-        assert till.read(buyer, order, "/payments")[0]["status"] in ("reversed", "declined")
+        assert till.listed(buyer, order, "/payments")[0]["status"] in ("reversed", "declined")
         assert till.read(buyer, order)["status"] == end
 
     def test_an_order_that_is_being_paid_does_not_expire_for_two_minutes(self, till: Till) -> None:
@@ -301,7 +301,7 @@ class TestRepeats:
             answer = till.pay(buyer, order, token, key=f"k{order['id']}")
             assert (answer.status_code, answer.json()["order_status"]) == (409, "cancelled"), point
             assert till.kept(order) == 0, point
-            assert till.read(buyer, order, "/payments")[0]["status"] == "reversed", point
+            assert till.listed(buyer, order, "/payments")[0]["status"] == "reversed", point
 
 
 class TestRaces:

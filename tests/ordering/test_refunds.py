@@ -41,7 +41,7 @@ class TestAmounts:
         answer = till.refund(order, amount="1.00", reason="Scratched")
         assert answer.headers["location"] == f"/api/v1/orders/{order['id']}/refunds/{answer.json()['id']}"
         assert till.read(admin, order, f"/refunds/{answer.json()['id']}") == answer.json()
-        assert till.read(admin, order, "/refunds") == [answer.json()]
+        assert till.listed(admin, order, "/refunds") == [answer.json()]
         ((payload,),) = till.shop.query("SELECT payload FROM kernel.outbox WHERE name = 'ordering.OrderRefunded'")
         assert (payload["amount"], payload["refunded_amount"]) == ("1.00", "1.00")
 
@@ -120,7 +120,7 @@ class TestProvider:
             assert answer.json()["failure_code"] == "refund-declined"
         assert till.read(admin, order) == before
         assert till.stock(lamp) == (8, 0)
-        assert [refund["status"] for refund in till.read(admin, order, "/refunds")] == ["failed", "failed"]
+        assert [refund["status"] for refund in till.listed(admin, order, "/refunds")] == ["failed", "failed"]
         assert "OrderRefunded" not in till.events(order)
 
     def test_a_lost_answer_is_202_holds_the_amount_and_is_settled(self, till: Till) -> None:

@@ -98,7 +98,7 @@ class TestTheWholeWay:
         till.refund(order, amount="5.00", reason="Scratched")
         told = [
             (step["action"], step["status"], step["by"], step["amount"], step["note"])
-            for step in till.read(buyer, order, "/history")
+            for step in till.listed(buyer, order, "/history")
         ]
         assert told == [
             ("place", "pending", "customer", None, None),
@@ -122,7 +122,7 @@ class TestTheWholeWay:
         order = bring(till, buyer, end)
         assert till.stock({"id": order["items"][0]["product_id"]}) == (10, 0)
         assert till.events(order) == ["OrderPlaced", "OrderCancelled" if end == "cancelled" else "OrderExpired"]
-        assert till.read(buyer, order, "/history")[-1]["by"] == ("customer" if end == "cancelled" else "system")
+        assert till.listed(buyer, order, "/history")[-1]["by"] == ("customer" if end == "cancelled" else "system")
         assert till.service.expire_orders() == 0
 
     def test_an_order_in_time_does_not_expire(self, till: Till) -> None:

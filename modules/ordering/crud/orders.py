@@ -59,7 +59,7 @@ _PAYING_COLUMN: Final = literal_column(
 _HISTORY_COLUMN: Final = literal_column(
     f"""
     CASE WHEN ordering.order_lines.position = 0 THEN (
-      SELECT json_agg(json_build_array(action, status, actor, amount::text, note, created_at)) FROM (
+      SELECT json_agg(json_build_array(id, action, status, actor, amount::text, note, created_at)) FROM (
         SELECT * FROM ordering.order_history AS h WHERE h.order_id = ordering.orders.id
         ORDER BY h.id DESC LIMIT {_HISTORY_SHOWN}
       ) AS newest
@@ -79,7 +79,7 @@ _PLACE: Final = text(
     ), noted AS (
       INSERT INTO ordering.order_history (order_id, action, status, actor, actor_id)
       SELECT id, 'place', 'pending', 'customer', user_id FROM placed
-      RETURNING json_build_array(json_build_array(action, status, actor, amount, note, created_at)) AS history
+      RETURNING json_build_array(json_build_array(id, action, status, actor, amount, note, created_at)) AS history
     ), lines AS (
       INSERT INTO ordering.order_lines (order_id, position, product_id, sku, name, quantity, unit_price)
       SELECT placed.id, line.position, line.product_id, line.sku, line.name, line.quantity, line.unit_price
@@ -153,9 +153,9 @@ _DUE: Final = text(
     " ORDER BY expires_at LIMIT :limit"
 )
 _HISTORY: Final = text(
-    "SELECT h.action, h.status, h.actor, h.amount, h.note, h.created_at, o.user_id"
-    " FROM ordering.orders AS o LEFT JOIN ordering.order_history AS h ON h.order_id = o.id"
-    " WHERE o.id = :order_id ORDER BY h.id"
+    "SELECT h.id, h.action, h.status, h.actor, h.amount, h.note, h.created_at, o.user_id"
+    " FROM ordering.orders AS o LEFT JOIN ordering.order_history AS h ON h.order_id = o.id AND h.id > :after_id"
+    " WHERE o.id = :order_id ORDER BY h.id LIMIT :limit"
 )
 
 
@@ -178,7 +178,7 @@ def read_order(connection: Connection | Session, order_id: int) -> Sequence[AnyR
     """One row per line, each with the order's columns; empty when there is no such order.
 
     The first row says whether an attempt to pay is not settled yet (`paying`), and has its `history`, newest first, as
-    [action, status, actor, amount, note, time as text]; None without one.
+    [id, action, status, actor, amount, note, time as text]; None without one.
     """
     return connection.execute(_READ, {"order_id": order_id}).all()
 
@@ -282,9 +282,9 @@ def note(
     session.execute(_NOTE, {"order_id": order_id, "action": action, "actor": actor, "amount": amount, "note": remark})
 
 
-def read_history(connection: Connection, order_id: int) -> Sequence[AnyRow]:
-    """What happened, oldest first, each with the order's user_id; empty when there is no such order.
+def list_history(connection: Connection, order_id: int, *, after_id: int, limit: int) -> Sequence[AnyRow]:
+    """What happened above `after_id`, oldest first, each with the order's user_id; empty when there is no such order.
 
-    Orders from before there was a history have one row of which all but the user_id is None.
+    An order with nothing there has one row of which all but the user_id is None.
     """
-    return connection.execute(_HISTORY, {"order_id": order_id}).all()
+    return connection.execute(_HISTORY, {"order_id": order_id, "after_id": after_id, "limit": limit}).all()

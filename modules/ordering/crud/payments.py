@@ -37,7 +37,7 @@ _READ: Final = text(
 _READ_BY_KEY: Final = text("SELECT id FROM ordering.payments WHERE provider = :provider AND gateway_key = :gateway_key")
 _LIST: Final = text(
     f"SELECT {_COLUMNS} FROM ordering.payments AS p JOIN ordering.orders AS o ON o.id = p.order_id"  # noqa: S608 -- constants
-    " WHERE p.order_id = :order_id ORDER BY p.id"
+    " WHERE p.order_id = :order_id AND p.id > :after_id ORDER BY p.id LIMIT :limit"
 )
 _MOVE: Final = text(
     f"""
@@ -126,9 +126,9 @@ def find_payment(connection: Connection | Session, *, provider: str, gateway_key
     return payment_id
 
 
-def list_payments(connection: Connection, order_id: int) -> Sequence[AnyRow]:
-    """The attempts to pay an order, oldest first, as `read_payment`."""
-    return connection.execute(_LIST, {"order_id": order_id}).all()
+def list_payments(connection: Connection, order_id: int, *, after_id: int, limit: int) -> Sequence[AnyRow]:
+    """The attempts to pay an order above `after_id`, oldest first, as `read_payment`."""
+    return connection.execute(_LIST, {"order_id": order_id, "after_id": after_id, "limit": limit}).all()
 
 
 def move_payment(

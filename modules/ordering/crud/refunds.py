@@ -60,7 +60,8 @@ _READ: Final = text(
     " JOIN ordering.payments AS p ON p.order_id = r.order_id AND p.status = 'captured' WHERE r.id = :refund_id"
 )
 _LIST: Final = text(
-    f"SELECT {_COLUMNS}, {_LINES} FROM ordering.refunds AS r WHERE r.order_id = :order_id ORDER BY r.id"  # noqa: S608 -- constants
+    f"SELECT {_COLUMNS}, {_LINES} FROM ordering.refunds AS r"  # noqa: S608 -- constants
+    " WHERE r.order_id = :order_id AND r.id > :after_id ORDER BY r.id LIMIT :limit"
 )
 _SUCCEED: Final = text(
     """
@@ -132,8 +133,9 @@ def read_refund(connection: Connection | Session, refund_id: int) -> AnyRow | No
     return connection.execute(_READ, {"refund_id": refund_id}).one_or_none()
 
 
-def list_refunds(connection: Connection, order_id: int) -> Sequence[AnyRow]:
-    return connection.execute(_LIST, {"order_id": order_id}).all()
+def list_refunds(connection: Connection, order_id: int, *, after_id: int, limit: int) -> Sequence[AnyRow]:
+    """The refunds of an order above `after_id`, oldest first, each with its lines."""
+    return connection.execute(_LIST, {"order_id": order_id, "after_id": after_id, "limit": limit}).all()
 
 
 def succeed_refund(session: Session, refund_id: int, *, gateway_reference: str, now: datetime) -> AnyRow | None:

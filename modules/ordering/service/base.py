@@ -125,8 +125,9 @@ def as_order(row: AnyRow, items: Sequence[OrderLine], caller: Principal) -> Orde
     )
 
 
-def _as_entry(action: str, status: str, by: str, amount: str | None, note: str | None, at: str) -> HistoryEntry:
+def _as_entry(entry_id: int, action: str, status: str, by: str, amount: str | None, note: str | None, at: str) -> HistoryEntry:
     return HistoryEntry(
+        id=entry_id,
         action=action,
         status=OrderStatus(status),
         by=by,

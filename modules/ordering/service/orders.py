@@ -84,14 +84,15 @@ class OrderUseCases(UseCases):
             rows = crud.list_orders(connection, user_id=owner, status=wanted, before_id=before_id, limit=limit)
         return [from_rows(list(group), caller) for _, group in groupby(rows, key=lambda row: row.id)]
 
-    def read_history(self, *, caller: Principal, order_id: int) -> Sequence[HistoryEntry]:
-        """What happened to the order, oldest first. Errors: OrderNotFound."""
+    def list_history(self, *, caller: Principal, order_id: int, after_id: int, limit: int) -> Sequence[HistoryEntry]:
+        """What happened to the order above `after_id`, oldest first. Errors: OrderNotFound."""
         with self._database.read() as connection:
-            rows = crud.read_history(connection, order_id)
+            rows = crud.list_history(connection, order_id, after_id=after_id, limit=limit)
         if not rows or not may_see(caller, rows[0].user_id):
             raise order_not_found(order_id)
         return [
             HistoryEntry(
+                id=row.id,
                 action=row.action,
                 status=OrderStatus(row.status),
                 by=row.actor,
@@ -100,7 +101,7 @@ class OrderUseCases(UseCases):
                 at=row.created_at,
             )
             for row in rows
-            if row.action is not None
+            if row.id is not None
         ]
 
     def cancel_order(self, *, caller: Principal, order_id: int) -> Versioned[Order]:

@@ -111,10 +111,10 @@ class PaymentUseCases(ExpiryUseCases, UseCases):
             raise PaymentNotFound(f"Order {order_id} has no payment {payment_id}.")
         return as_payment(row)
 
-    def list_payments(self, *, caller: Principal, order_id: int) -> Sequence[Payment]:
-        """The attempts to pay the order, oldest first. Errors: OrderNotFound."""
+    def list_payments(self, *, caller: Principal, order_id: int, after_id: int, limit: int) -> Sequence[Payment]:
+        """The attempts to pay the order above `after_id`, oldest first. Errors: OrderNotFound."""
         with self._database.read() as connection:
-            rows = crud.list_payments(connection, order_id)
+            rows = crud.list_payments(connection, order_id, after_id=after_id, limit=limit)
             if not rows or not may_see(caller, rows[0].user_id):
                 self._read_visible(connection, order_id, caller)
         return [as_payment(row) for row in rows]

@@ -102,10 +102,10 @@ class RefundUseCases(UseCases):
             raise RefundNotFound(f"Order {order_id} has no refund {refund_id}.")
         return as_refund(row)
 
-    def list_refunds(self, *, caller: Principal, order_id: int) -> Sequence[Refund]:
-        """The refunds of an order, oldest first. Errors: OrderNotFound."""
+    def list_refunds(self, *, caller: Principal, order_id: int, after_id: int, limit: int) -> Sequence[Refund]:
+        """The refunds of an order above `after_id`, oldest first. Errors: OrderNotFound."""
         with self._database.read() as connection:
-            rows = crud.list_refunds(connection, order_id)
+            rows = crud.list_refunds(connection, order_id, after_id=after_id, limit=limit)
             if not rows:
                 self._read_visible(connection, order_id, caller)
         return [as_refund(row) for row in rows]

@@ -66,6 +66,8 @@ def read_shape(declared: Declaration) -> EndpointShape:
             seen.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
     optional = _check_caller(declared, caller)
     returned = signature.return_annotation if declared.response is FROM_ANNOTATION else declared.response
+    if declared.method == "GET" and any(_is_list(kind) for kind in _alternatives(returned)):
+        raise TypeError(f"{declared}: a bare list has no end; answer a `Page`, which a `Keyset` makes of what was found.")
     nothing = returned is None or returned is type(None)
     raw = isinstance(returned, type) and issubclass(returned, Response)
     return EndpointShape(
@@ -185,4 +187,8 @@ def _alternatives(annotation: Any) -> Iterable[Any]:
 
 
 def _is_list(annotation: Any) -> bool:
-    return any((get_origin(kind) or kind) in _LISTS for kind in _alternatives(annotation))
+    return any((get_origin(kind) or kind) in _LISTS for kind in _alternatives(_bare(annotation)))
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
