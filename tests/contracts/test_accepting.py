@@ -193,6 +193,56 @@ class TestAfterARelease:
             accept(released, ["catalog"])
         assert len(still.value.reasons) == 1
 
+    def test_an_entry_is_for_one_change_of_a_field_and_not_for_the_next(self, released: Path) -> None:
+        def with_longer_names(document: Any) -> None:
+            document["components"]["schemas"]["NewProductBody"]["properties"]["name"]["maxLength"] = 1000
+
+        def with_names_without_end(document: Any) -> None:
+            del document["components"]["schemas"]["NewProductBody"]["properties"]["name"]["maxLength"]
+
+        keep(released, "http", with_longer_names)
+        with pytest.raises(Refused) as refused:
+            accept(released, ["catalog"])
+        agree(released, refused.value)
+        keep(released, "http", with_names_without_end)
+
+        with pytest.raises(Refused, match=r"NewProductBody\.name in requests.*nobody has agreed"):
+            accept(released, ["catalog"])
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("[[change]", "it is no TOML"),
+            ("[[changes]]\n", r"it holds changes, and should hold \[\[change\]\] alone"),
+            ("change = [1]\n", r"each entry begins with \[\[change\]\]"),
+            ('[[change]]\nagreed = [""]\nsince = 2026-12-01T00:00:00\n', r"lacks rule, .*agreed .*since \(a date\)"),
+        ],
+    )
+    def test_agreements_that_cannot_be_read_are_refused_in_words(self, released: Path, text: str, says: str) -> None:
+        (released / "modules/catalog/contracts/breaking.toml").write_text(text)
+        before = everything(released)
+
+        with pytest.raises(Refused, match=rf"breaking\.toml: .*{says}"):
+            accept(released, ["catalog"])
+        assert everything(released) == before
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "at = ",
+            "debts = []\n",
+            'at = "2026-11-30"\ndebts = []\n',
+            "at = 2026-11-30\ndebts = 1\n",
+            "at = 2026-11-30\ndebts = []\nsnapshots = 3\n",
+            "at = 2026-11-30\ndebts = []\n[revisions]\nusers = 3\n",
+        ],
+    )
+    def test_a_record_that_somebody_edited_into_nonsense_is_to_be_restored(self, released: Path, text: str) -> None:
+        (released / "docs/RELEASED.toml").write_text(text)
+
+        with pytest.raises(Refused, match=r"docs/RELEASED\.toml is not as it was written .*git checkout"):
+            accept(released, ["catalog"])
+
     def test_a_snapshot_that_was_edited_by_hand_is_not_laundered(self, released: Path) -> None:
         snapshot(released, "http").write_text(snapshot(released, "http").read_text() + "\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -99,6 +100,36 @@ def test_a_debt_of_the_release_may_stay(tmp_path: Path) -> None:
     assert faults(settled(tmp_path, entry())) == []
 
 
-def test_a_file_that_is_no_toml_is_told_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"docs/BASELINE\.toml is no TOML"):
-        settled(tmp_path, "[[debt]\n")
+@pytest.mark.parametrize("rule", ["imports/unusable", "import/door", "baseline/stale", "door"])
+def test_what_no_gate_finds_or_makes_it_blind_is_no_debt(tmp_path: Path, rule: str) -> None:
+    blind = dataclasses.replace(FOUND, rule=rule)
+    outcome = settled(tmp_path, entry(rule=f'"{rule}"'), found=(blind,))
+    assert outcome.findings == [blind]
+    assert faults(outcome) == ["baseline/incomplete"]
+    assert rule in outcome.faults[0].what
+
+
+@pytest.mark.parametrize("until", ["2027-01-31T00:00:00", "2027-01-31T00:00:00Z", '"2027-01-31"', "12:00:00"])
+def test_a_last_day_is_a_date_and_nothing_like_it(tmp_path: Path, until: str) -> None:
+    assert faults(settled(tmp_path, entry(until=until))) == ["baseline/incomplete"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[debt]\n", "it is no TOML"),
+        ("[[debts]]\n", r"it holds debts, and should hold \[\[debt\]\] alone"),
+        ("[debt]\nrule = 1\n", r"each entry begins with \[\[debt\]\]"),
+        ("debt = [1]\n", r"each entry begins with \[\[debt\]\]"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=rf"docs/BASELINE\.toml cannot be read: .*{says}"):
+        settled(tmp_path, text)
+
+
+def test_bytes_that_are_no_text_are_told_as_well(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / FILE).write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"docs/BASELINE\.toml cannot be read: it is no TOML"):
+        settle(tmp_path, [], gates={"imports"}, today=TODAY)

@@ -65,7 +65,9 @@ def test_an_operation_with_a_request_is_in_order(house: Path) -> None:
         (GOOD + '[[request]]\noperation = "y"\n', "Entry 2 (y) lacks"),
         (GOOD + "[[request]]\nstatus = 200\n", "Entry 2 (without operation) lacks"),
         (GOOD + 'who = "ada"\n', "Entry 1 (catalog_read) has a field that means nothing here: who"),
-        ("[[request", "The file is no TOML"),
+        ("[[request", "The file cannot be read: it is no TOML"),
+        (GOOD + "[[requests]]\nstatus = 200\n", "it holds requests, and should hold [[request]] alone"),
+        ("request = 1\n", "each entry begins with [[request]]"),
     ],
 )
 def test_what_is_wrong_with_the_file_is_told(house: Path, text: str, says: str) -> None:

@@ -50,8 +50,8 @@ class Step:
         return f"{self.promise.kind}/{change.rule}"
 
     def agreement(self, change: Change) -> Agreement | None:
-        found = (entry for entry in self.agreements if (entry.rule, entry.where) == (self.rule(change), change.where))
-        return next(found, None)
+        asked = (self.rule(change), change.where, change.what)
+        return next((entry for entry in self.agreements if (entry.rule, entry.where, entry.what) == asked), None)
 
 
 @dataclass(frozen=True, kw_only=True)

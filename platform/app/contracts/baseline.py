@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from app.contracts.finding import Finding
+from app.contracts.gates import GATES
 from app.contracts.released import read_released
+from app.contracts.tables import is_day, read_tables
 
 FILE: Final = "docs/BASELINE.toml"
 RULES: Final = {
@@ -50,7 +51,7 @@ class Settled:
 def settle(root: Path, findings: Sequence[Finding], *, gates: Collection[str], today: date, complete: bool = True) -> Settled:
     """Sort findings by the baseline. `gates` have run; `complete` says that they looked at everything.
 
-    Errors: ValueError, when the file is no TOML.
+    Errors: ValueError, when the file cannot be read.
     """
     entries, faults = _read(root)
     keys = {debt.key for debt in entries}
@@ -79,27 +80,34 @@ def keys(root: Path) -> tuple[str, ...]:
 
 
 def _read(root: Path) -> tuple[list[Debt], list[Finding]]:
-    file = root / FILE
-    if not file.exists():
-        return [], []
     try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8")).get("debt", [])
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{FILE} is no TOML: {error}.") from error
+        entries = read_tables(root / FILE, "debt")
+    except ValueError as error:
+        raise ValueError(f"{FILE} cannot be read: {error}.") from error
     debts, faults = [], []
     for number, entry in enumerate(entries, 1):
         if lacking := list(_lacking(entry)):
             what = f"Entry {number} lacks {', '.join(lacking)}."
             faults.append(_fault("incomplete", what, f"Give it {', '.join(_FIELDS)} and until (a date), or delete it."))
+        elif not _is_rule(entry["rule"]):
+            what = f"Entry {number} is for {entry['rule']}, which no gate finds, or nothing may excuse."
+            faults.append(_fault("incomplete", what, "Name the rule as the finding does, or delete the entry."))
         else:
             debts.append(Debt(**{name: entry[name] for name in (*_FIELDS, "until")}))
     return debts, faults
 
 
-def _lacking(entry: dict[str, Any]) -> Iterator[str]:
-    yield from (name for name in _FIELDS if not str(entry.get(name, "")).strip())
-    if not isinstance(entry.get("until"), date):
+def _lacking(entry: Mapping[str, Any]) -> Iterator[str]:
+    texts = {name: entry.get(name) for name in _FIELDS}
+    yield from (name for name, text in texts.items() if not (isinstance(text, str) and text.strip()))
+    if not is_day(entry.get("until")):
         yield "until"
+
+
+def _is_rule(rule: str) -> bool:
+    """A gate that cannot look finds nothing of what it is there for: that is no debt."""
+    gate, _, name = rule.partition("/")
+    return gate in GATES and name != "unusable"
 
 
 def _fault(rule: str, what: str, fix: str) -> Finding:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
+
+from app.contracts.tables import is_day, read_toml
 
 FILE: Final = "docs/RELEASED.toml"
 
@@ -46,10 +47,26 @@ def read_released(root: Path) -> Released:
     file = root / FILE
     if not file.exists():
         return Released()
-    read = tomllib.loads(file.read_text(encoding="utf-8"))
     try:
-        return Released(
-            at=read["at"], revisions=read.get("revisions", {}), snapshots=read.get("snapshots", {}), debts=tuple(read["debts"])
-        )
-    except KeyError as error:
-        raise ValueError(f"{FILE} has no {error}: restore it (`git checkout -- {FILE}`).") from error
+        read = read_toml(file)
+        if wrong := [name for name, is_right in _SHAPE.items() if not is_right(read.get(name))]:
+            raise ValueError(f"{', '.join(wrong)} cannot be right")
+    except ValueError as error:
+        raise ValueError(f"{FILE} is not as it was written ({error}): restore it (`git checkout -- {FILE}`).") from error
+    return Released(
+        at=read["at"], revisions=read.get("revisions", {}), snapshots=read.get("snapshots", {}), debts=tuple(read["debts"])
+    )
+
+
+def _are_checksums(value: object) -> bool:
+    """Checksums by two names each; where there are none, none are written."""
+    groups = value.values() if isinstance(value, dict) else () if value is None else (None,)
+    return all(isinstance(group, dict) and all(isinstance(each, str) for each in group.values()) for group in groups)
+
+
+_SHAPE: Final[Mapping[str, Callable[[object], bool]]] = {
+    "at": is_day,
+    "debts": lambda value: isinstance(value, list) and all(isinstance(debt, str) for debt in value),
+    "revisions": _are_checksums,
+    "snapshots": _are_checksums,
+}

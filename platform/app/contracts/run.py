@@ -64,7 +64,7 @@ class Request:
 
 
 def run(request: Request, *, today: date | None = None) -> Outcome:
-    """Check. Errors: ValueError, one sentence: an unknown gate or module, a baseline that is no TOML."""
+    """Check. Errors: ValueError, one sentence: an unknown gate or module, a baseline that cannot be read."""
     started = time.monotonic()
     names = _known(request.gates, GATES, "gate")
     with ExitStack() as stack:

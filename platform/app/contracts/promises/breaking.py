@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
+from app.contracts.tables import is_day, read_tables
 
 FILE: Final = "breaking.toml"
 _EXAMPLE: Final = (
@@ -21,7 +21,7 @@ _EXAMPLE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """One breaking change. `rule` and `where` are those of the finding; `until` is when the old form goes."""
+    """One breaking change. `rule`, `where` and `what` are those of the finding; `until` is when the old form goes."""
 
     rule: str
     where: str
@@ -33,9 +33,13 @@ class Agreement:
 
 
 def read_agreements(root: Path, module: str) -> list[Agreement]:
-    """The entries that are complete; what is wrong with the others is for `faults`."""
-    found = []
-    for entry in _entries(_file(root, module)):
+    """The entries that are complete; what is wrong with the others, or with the file, is for `faults`."""
+    found: list[Agreement] = []
+    try:
+        entries = read_tables(_file(root, module), "change")
+    except ValueError:
+        return found
+    for entry in entries:
         if not _lacks(entry):
             values = {name: entry[name] for name in ("rule", "where", "what", "why", "since", "until")}
             found.append(Agreement(**values, agreed=tuple(entry["agreed"])))
@@ -46,10 +50,10 @@ def faults(bench: Bench, module: str, gate: str) -> Iterator[Finding]:
     """Entries that say too little; those without a rule are reported by the gate `http`."""
     file = _file(bench.root, module)
     try:
-        entries = _entries(file)
-    except tomllib.TOMLDecodeError as error:
+        entries = read_tables(file, "change")
+    except ValueError as error:
         if gate == "http":
-            yield _fault(bench, module, gate, f"The file is no TOML: {error}.")
+            yield _fault(bench, module, gate, f"The file cannot be read: {error}.")
         return
     for number, entry in enumerate(entries, 1):
         lacking = _lacks(entry)
@@ -67,15 +71,13 @@ def _file(root: Path, module: str) -> Path:
     return root / "modules" / module / "contracts" / FILE
 
 
-def _entries(file: Path) -> list[Mapping[str, Any]]:
-    if not file.exists():
-        return []
-    entries: list[Mapping[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8")).get("change", [])
-    return entries
-
-
 def _lacks(entry: Mapping[str, Any]) -> list[str]:
-    texts = [name for name in ("rule", "where", "what", "why") if not str(entry.get(name, "")).strip()]
-    people = [] if isinstance(entry.get("agreed"), list) and entry["agreed"] else ["agreed (who, one or more)"]
-    dates = [f"{name} (a date)" for name in ("since", "until") if not isinstance(entry.get(name), date)]
-    return [*texts, *people, *dates]
+    texts = [name for name in ("rule", "where", "what", "why") if not _is_text(entry.get(name))]
+    agreed = entry.get("agreed")
+    named = isinstance(agreed, list) and agreed and all(map(_is_text, agreed))
+    dates = [f"{name} (a date)" for name in ("since", "until") if not is_day(entry.get(name))]
+    return [*texts, *([] if named else ["agreed (who, one or more)"]), *dates]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

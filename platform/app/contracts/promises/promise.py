@@ -11,7 +11,7 @@ from typing import Any
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
-from app.contracts.promises.breaking import faults, read_agreements
+from app.contracts.promises.breaking import Agreement, faults, read_agreements
 from app.contracts.released import read_released
 
 Document = dict[str, Any]
@@ -83,7 +83,7 @@ class Promise:
             yield self._finding("snapshot", module, where, what, _accept(module))
             return
         changes = self.changes(bench, module, kept, now)
-        agreed = {(entry.rule, entry.where) for entry in read_agreements(bench.root, module)}
+        agreed = read_agreements(bench.root, module)
         for change in changes:
             if change.breaking:
                 rule = f"{self.kind}/{change.rule}"
@@ -136,9 +136,15 @@ def _restore(where: str) -> str:
     return f"Restore it (`git checkout -- {where}`), then let `emporium contracts accept` write it."
 
 
-def _fix(rule: str, change: Change, agreed: set[tuple[str, str]], module: str) -> str:
-    if (rule, change.where) in agreed:
+def _fix(rule: str, change: Change, agreed: Iterable[Agreement], module: str) -> str:
+    said = [entry.what for entry in agreed if (entry.rule, entry.where) == (rule, change.where)]
+    if change.what in said:
         return f"The change is agreed in breaking.toml: run `emporium contracts accept {module}`."
+    if said:
+        return (
+            f"What is agreed there in breaking.toml is another change ({said[0]!r}): agree on this one, too;"
+            f" `emporium contracts accept {module}` prints the entry."
+        )
     return (
         "Keep the old form and add the new one beside it. If it has to go: agree with the consumers, write an entry for"
         f" {rule} at {change.where!r} into modules/{module}/contracts/breaking.toml, then run"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
 from app.contracts.promises.promise import Document, Promise
+from app.contracts.tables import read_tables
 
 FILE: Final = "requests.toml"
 REQUEST_FILE_RULES: Final = {
@@ -47,8 +47,8 @@ class Asked:
 def read_requests(root: Path, module: str) -> list[Asked]:
     """The entries that say enough, in their order; what is wrong with the others is for `check_requests`."""
     try:
-        entries = _entries(_file(root, module))
-    except tomllib.TOMLDecodeError:
+        entries = read_tables(_file(root, module), "request")
+    except ValueError:
         return []
     return [Asked(**entry) for entry in entries if not _fault(entry)]
 
@@ -60,11 +60,13 @@ def check_requests(bench: Bench, promise: Promise) -> Iterator[Finding]:
             continue
         where = bench.shown(_file(bench.root, module))
         try:
-            entries = _entries(_file(bench.root, module))
-            kept = promise.kept(bench.root, module)
-        except tomllib.TOMLDecodeError as error:
-            yield _finding(module, where, f"The file is no TOML: {error}.", f"Write each entry as [[request]] with {_EXAMPLE}.")
+            entries = read_tables(_file(bench.root, module), "request")
+        except ValueError as error:
+            what = f"The file cannot be read: {error}."
+            yield _finding(module, where, what, f"Write each entry as [[request]] with {_EXAMPLE}.")
             continue
+        try:
+            kept = promise.kept(bench.root, module)
         except ValueError:
             # The snapshot is no JSON, which is told elsewhere.
             continue
@@ -126,13 +128,6 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _file(root: Path, module: str) -> Path:
     return root / "modules" / module / "contracts" / FILE
-
-
-def _entries(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    entries: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8")).get("request", [])
-    return entries
 
 
 def _fault(entry: Mapping[str, Any]) -> str:

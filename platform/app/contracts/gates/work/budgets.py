@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from sqlalchemy import URL
 from app.container import build
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench
+from app.contracts.tables import read_toml
 from kernel.database.engines import Engines
 from kernel.module import Module
 from kernel.settings import Settings
@@ -65,9 +65,9 @@ def read_budgets(root: Path, module: str) -> Budgets:
     """Empty without a file. Errors: ValueError, one sentence."""
     file = root / file_of(module)
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file_of(module)} is no TOML: {error}.") from error
+        content = read_toml(file)
+    except ValueError as error:
+        raise ValueError(f"{file_of(module)} cannot be read: {error}.") from error
     for table, entries in content.items():
         if table not in TABLES or not isinstance(entries, dict):
             raise ValueError(f"{file_of(module)} holds {table}, besides the tables {' and '.join(TABLES)}.")
