@@ -126,7 +126,8 @@ def heeding_signals() -> Iterator[None]:
 
 def server_of(data: Path) -> int | None:
     """The process id of the embedded PostgreSQL that serves this directory."""
-    for lock in data.glob("postgres-*/postmaster.pid"):
+    # Not the one of `initdb`, which works in a directory of another name.
+    for lock in data.glob("postgres-??/postmaster.pid"):
         # Empty for a moment, when it has just been made.
         pid = int((lock.read_text(encoding="utf-8").split() or ["0"])[0])
         if pid and psutil.pid_exists(pid):
