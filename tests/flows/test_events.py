@@ -216,6 +216,19 @@ class TestDeadLetters:
     def test_resubmitting_needs_a_choice(self, command: Command) -> None:
         assert command("resubmit").exit_code == 2
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["show", str(2**63)],
+            ["resubmit", str(2**63)],
+            ["resubmit", "--listener", "catalog.\udcff"],
+            ["purge", "--days", "1000000"],
+            ["list", "--limit", "0"],
+        ],
+    )
+    def test_what_cannot_be_meant_is_a_mistake_in_the_command_line(self, command: Command, arguments: list[str]) -> None:
+        assert command(*arguments).exit_code == 2
+
     def test_purging_deletes_what_is_old_and_done_with(self, command: Command, query: Query) -> None:
         assert "0 events deleted" in command("purge").output
         query("UPDATE kernel.deliveries SET status = 'delivered' WHERE outbox_id = 2")

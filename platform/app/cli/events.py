@@ -17,6 +17,7 @@ from app.modules import variables
 from app.opening import database_of, open_engines, require_migrated
 from kernel.database.dispatching.letters import Letters
 from kernel.pure.clock import SystemClock
+from kernel.pure.values import MAX_ID
 from kernel.settings import load_settings
 
 events: Final = typer.Typer(no_args_is_help=True, help="Look after events that wait to be delivered, or were given up.")
@@ -56,7 +57,7 @@ def list_(
 
 
 @events.command()
-def show(event: Annotated[int, typer.Argument(min=1, help="Its id, as `list` shows it.")]) -> None:
+def show(event: Annotated[int, typer.Argument(min=1, max=MAX_ID, help="Its id, as `list` shows it.")]) -> None:
     """Show one event, its payload and all its deliveries as JSON."""
     with _letters() as letters:
         found = letters.show(event)
@@ -78,13 +79,17 @@ def show(event: Annotated[int, typer.Argument(min=1, help="Its id, as `list` sho
 
 @events.command()
 def resubmit(
-    event: Annotated[int | None, typer.Argument(min=1, help="Its id; without one, choose with --listener or --all.")] = None,
+    event: Annotated[
+        int | None, typer.Argument(min=1, max=MAX_ID, help="Its id; without one, choose with --listener or --all.")
+    ] = None,
     listener: Annotated[str | None, typer.Option(help="Only those to this listener.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
 ) -> None:
     """Try dead letters again, with all their attempts. What was delivered is left alone."""
     if event is None and listener is None and not everything:
         raise typer.BadParameter("name an event, a --listener, or --all")
+    if listener is not None and not listener.isascii():
+        raise typer.BadParameter("no listener has such a name; `emporium events list --dead` shows them")
     with _letters() as letters:
         count = letters.resubmit(outbox_id=event, listener=listener)
     typer.echo(f"{count} dead letter{'' if count == 1 else 's'} will be tried again.")
@@ -94,7 +99,7 @@ def resubmit(
 
 @events.command()
 def purge(
-    days: Annotated[int, typer.Option(min=0, help="Keep those of so many days.")] = 30,
+    days: Annotated[int, typer.Option(min=0, max=36_500, help="Keep those of so many days.")] = 30,
     dead: Annotated[bool, typer.Option("--dead", help="Also those with dead letters.")] = False,
 ) -> None:
     """Delete old events whose deliveries are all done."""
