@@ -28,6 +28,9 @@ def house(tmp_path: Path) -> Path:
         (("--module", "returns"), "There is no module returns; there are catalog, ordering, users, kernel, app."),
         (("--format", "xml"), "Invalid value for '--format'"),
         (("--gates",), "No such option: --gates"),
+        (("--gate", "imports", "--static", "--output", "no/such/report"), "There is no directory no/such for the report."),
+        (("--gate", "imports", "--static", "--output", "docs"), "is a directory"),
+        (("--gate", "imports", "--static", "--output", "/dev/full"), "cannot be written: "),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(house: Path, arguments: tuple[str, ...], sentence: str) -> None:

@@ -51,6 +51,10 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         _say("Stopped.")
         code = 130
+    except OSError as error:
+        # What the gates meet is a finding; this is the report.
+        _say(f"{error.filename or 'The report'} cannot be written: {error.strerror}.")
+        code = 2
     sys.exit(code or 0)
 
 
@@ -69,11 +73,14 @@ def check(
         list[str] | None, typer.Option(help="Only findings of this module; may be given again.", metavar="NAME")
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print the report.")] = Format.TEXT,
-    output: Annotated[Path | None, typer.Option(help="Write the report to this file instead.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the report to this file instead.", dir_okay=False)] = None,
     static: Annotated[bool, typer.Option("--static", help="Only what needs no database: under half a minute.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Full sizes: every subset's tests, more replayed requests.")] = False,
 ) -> None:
     """Run the gates and print one report. Exit code 1 when a contract is broken."""
+    if output is not None and not output.parent.is_dir():
+        _say(f"There is no directory {output.parent} for the report.")
+        raise typer.Exit(2)
     try:
         outcome = run(Request(gates=gate or (), modules=module or (), live=not static, full=full))
     except ValueError as error:
