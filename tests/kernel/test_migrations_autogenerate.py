@@ -202,6 +202,14 @@ def test_a_login_that_may_not_make_a_scratch_database_is_told_what_to_do(fresh_d
     assert done.output.startswith("emporium_migrator cannot make a scratch database (permission denied")
 
 
+def test_a_branch_without_a_revision_to_take_back_is_told_so(fresh_database: Clone, emporium_db: Emporium) -> None:
+    emporium_db(fresh_database.environment, "downgrade", "users@base")
+    done = emporium_db(fresh_database.environment, "downgrade", "users@-1")
+    assert done.exit_code == 1
+    assert "There is nothing of users@-1 to take back" in done.output
+    assert "Traceback" not in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -212,6 +220,8 @@ def test_a_login_that_may_not_make_a_scratch_database_is_told_what_to_do(fresh_d
         (("upgrade", "+1"), "`+1` does not say which branch: type `emporium db upgrade <branch>@+1` with one of kernel"),
         (("downgrade", "-1"), "`-1` does not say which branch: type `emporium db downgrade <branch>@-1` with one of kernel"),
         (("downgrade", "kernel"), "`kernel` does not say how far: type `emporium db downgrade kernel@-1` or `kernel@base`"),
+        (("downgrade", "heads"), "`heads` is where a branch goes up to: type `emporium db downgrade catalog@-1`"),
+        (("downgrade", "kernel@head"), "`kernel@head` is where a branch goes up to"),
         (("revision", "nowhere", "-m", "x"), "There is no module nowhere; there are kernel, "),
     ],
 )

@@ -89,6 +89,8 @@ def _destination(verb: str, wanted: str) -> str:
         if verb == "upgrade":
             return f"{wanted}@head"
         raise CommandError(f"`{wanted}` does not say how far: type `emporium db downgrade {wanted}@-1` or `{wanted}@base`.")
+    if verb == "downgrade" and re.fullmatch(r"heads|(.+@)?head", wanted):
+        raise CommandError(f"`{wanted}` is where a branch goes up to: type `emporium db downgrade catalog@-1`, for example.")
     if wanted == "head" or _RELATIVE.match(wanted):
         everything = ", or `emporium db upgrade heads` for all of them" if verb == "upgrade" else ""
         raise CommandError(
@@ -123,7 +125,11 @@ def downgrade(
     with _one_sentence():
         destination = _destination("downgrade", target)
     with _target(progress=True) as database:
-        command.downgrade(config(database), destination)
+        try:
+            command.downgrade(config(database), destination)
+        except AssertionError as error:
+            # All that Alembic says when a branch has no revision to take back.
+            raise CommandError(f"There is nothing of {target} to take back: `emporium db current` shows what is.") from error
 
 
 @db.command()
