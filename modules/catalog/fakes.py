@@ -41,10 +41,15 @@ class FakeCatalogService(CatalogService):
         self.reserved: dict[int, int] = {}
         self.reservations: dict[str, FakeReservation] = {}
 
-    def add(self, *, product_id: int, name: str = "Lamp", price: str = "19.99", stock: int = 10) -> int:
+    def add(self, *, product_id: int, name: str = "Lamp", price: str = "19.99", currency: str = "GBP", stock: int = 10) -> int:
         """Put a published product on the shelf; answers its id."""
         self._products[product_id] = SoldLine(
-            product_id=product_id, sku=f"SKU-{product_id}", name=name, unit_price=Decimal(price), quantity=0
+            product_id=product_id,
+            sku=f"SKU-{product_id}",
+            name=name,
+            unit_price=Decimal(price),
+            currency=currency,
+            quantity=0,
         )
         self.on_hand[product_id] = stock
         self.reserved[product_id] = 0
@@ -117,6 +122,7 @@ class FakeCatalogService(CatalogService):
                 sku=products[product_id].sku,
                 name=products[product_id].name,
                 unit_price=products[product_id].unit_price,
+                currency=products[product_id].currency,
                 quantity=quantity,
             )
             for product_id, quantity in wanted.items()

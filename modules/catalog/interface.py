@@ -64,6 +64,7 @@ class SoldLine:
     sku: str
     name: str
     unit_price: Decimal
+    currency: str
     quantity: int
 
 
@@ -135,7 +136,7 @@ class ReferenceTaken(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class ProductArchived(Event):
-    """A product left the shop; its SKU stays taken."""
+    """A product left the shop."""
 
     name: ClassVar[str] = "catalog.ProductArchived"
     product_id: int

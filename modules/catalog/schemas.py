@@ -62,7 +62,7 @@ ProductBody = Annotated[
     Described(
         example=PRODUCT_EXAMPLE,
         fields={
-            "sku": "The shop's own name of the product; unique, and never given to another one.",
+            "sku": "The shop's own name of the product; no two products have the same at a time.",
             "price": "Exact, with two decimals, in `currency`.",
             "stock": "How many can be sold now.",
             "units_sold": "How many were sold by paid orders; what was refunded or came back stays counted.",

@@ -181,6 +181,13 @@ class ActionNotAllowed(Conflict):
     title = "The order's state does not allow this"
 
 
+class CurrencyMismatch(Conflict):
+    """A product is priced in another currency than the shop sells in now; the data names both (`priced_in`, `sold_in`)."""
+
+    code = "currency-mismatch"
+    title = "The product is priced in another currency"
+
+
 class ShippingAddressRequired(Conflict):
     """The order has no shipping address yet; set one, then ship it."""
 

@@ -19,6 +19,7 @@ from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
 from ordering.interface import (
     ActionNotAllowed,
+    CurrencyMismatch,
     HistoryEntry,
     Order,
     OrderNotFound,
@@ -102,7 +103,7 @@ def build_router(service: DatabaseOrderingService) -> Router:
         tagged=True,
         idempotent=Idempotency.REQUIRED,
         summary="Place an order",
-        errors=[ProductNotFound, OutOfStock],
+        errors=[ProductNotFound, OutOfStock, CurrencyMismatch],
     )
     def place_order(body: NewOrderBody, caller: Caller, response: Response) -> OrderBody:
         address = body.shipping_address

@@ -123,6 +123,11 @@ class TestCursors:
     def test_what_is_no_cursor_is_refused(self, public: Api, cursor: str) -> None:
         problem(public.send("GET", params={"cursor": cursor}), 400)
 
+    def test_the_longest_name_fits_into_a_cursor(self, public: Api, shelf: Shelf) -> None:
+        longest = [shelf.product(name=character * 200) for character in "\U0001f6cb\U0001f6cc"]
+        cursor = public.page(sort="name", limit=1)["next_cursor"]
+        assert [item["id"] for item in public.page(sort="name", limit=1, cursor=cursor)["items"]] == [longest[1].id]
+
     def test_a_product_that_is_gone_still_marks_the_place(self, public: Api, admin: Api, shelf: Shelf) -> None:
         products = [shelf.product(name=f"Lamp {n}") for n in range(4)]
         page = public.page(sort="name", limit=2)

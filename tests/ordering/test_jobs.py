@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import URL, create_engine, text
 from tests.ordering.conftest import Till
 from tests.scenario import Scenario
 
@@ -51,6 +52,28 @@ def test_one_that_cannot_be_settled_does_not_keep_the_others_waiting(till: Till,
     till.shop.query("UPDATE ordering.payments SET provider = 'sandbox' WHERE order_id = :id RETURNING id", id=stuck["id"])
     till.reconcile()
     assert till.read(buyer, stuck)["status"] == "paid"
+
+
+def test_an_order_whose_stock_somebody_holds_does_not_keep_the_others_waiting(till: Till, superuser_url: URL) -> None:
+    buyer, lamp = till.shop.person(), till.shop.product()
+    stuck, free = till.order(buyer, (lamp, 1)), till.order(buyer)
+    for order in (stuck, free):
+        till.overdue(order)
+    engine = create_engine(superuser_url)
+    with engine.begin() as holder:
+        holder.execute(text("SELECT FROM catalog.stock WHERE product_id = :id FOR UPDATE"), {"id": lamp["id"]})
+        assert till.service.expire_orders() == 1
+    engine.dispose()
+    assert [till.read(buyer, order)["status"] for order in (stuck, free)] == ["pending", "expired"]
+    assert till.service.expire_orders() == 1
+
+
+def test_a_run_expires_more_than_a_portion(till: Till) -> None:
+    buyer, lamp = till.shop.person(), till.shop.product(stock=1_000)
+    orders = [till.order(buyer, (lamp, 1)) for _ in range(102)]
+    till.shop.query("UPDATE ordering.orders SET expires_at = now() - interval '1 s' RETURNING id")
+    assert till.service.expire_orders() == len(orders)
+    assert till.service.expire_orders() == 0
 
 
 def test_messages_are_known_again_for_thirty_days(till: Till) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from tests.shop_fixtures import Shop
 
+from kernel.database.engines import Engines
+from ordering.crud.orders import list_orders, read_order
+
 ADDRESS = {
     "name": "Ada Lovelace",
     "line1": "12 St James's Square",
@@ -408,3 +411,24 @@ def test_the_database_itself_refuses_a_total_that_is_not_the_sum_of_the_lines(sh
     with pytest.raises(Exception, match="its lines sum to"):
         shop.query("UPDATE ordering.orders SET total = 4.99 WHERE id = :id RETURNING id", id=order["id"])
     assert Decimal(order["total"]) == Decimal("5.00")
+
+
+def test_a_product_that_is_priced_in_another_currency_is_not_sold(shop: Shop) -> None:
+    lamp, shade, buyer = shop.product(stock=5), shop.product(stock=5), shop.person()
+    shop.query("UPDATE catalog.products SET currency = 'EUR' WHERE id = :id RETURNING id", id=shade["id"])
+    refused = shop.place(buyer, (lamp, 1), (shade, 1))
+    assert (refused.status_code, refused.json()["code"]) == (409, "currency-mismatch")
+    assert [refused.json()[name] for name in ("product_id", "priced_in", "sold_in")] == [shade["id"], "EUR", "GBP"]
+    assert shop.query("SELECT sum(reserved) FROM catalog.stock") == [(0,)]
+    assert shop.place(buyer, (lamp, 1)).status_code == 201
+
+
+def test_an_address_comes_once_and_not_with_every_line(shop: Shop, engines: Engines) -> None:
+    buyer = shop.person()
+    lines = [(shop.product(), 1) for _ in range(3)]
+    order = shop.place(buyer, *lines, shipping_address=ADDRESS).json()
+    with engines.database("ordering").read() as connection:
+        alone = read_order(connection, order["id"])
+        page = list_orders(connection, user_id=buyer.user_id, status=None, before_id=order["id"] + 1, limit=1)
+    assert [row.shipping_address for row in alone] == [row.shipping_address for row in page] == [{**ADDRESS}, None, None]
+    assert shop.http.get("/api/v1/orders", headers=shop.headers(buyer)).json()["items"] == [order]

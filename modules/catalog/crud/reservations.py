@@ -43,7 +43,7 @@ _RESERVE: Final = text(
       INSERT INTO catalog.reservation_lines (reference, product_id, quantity)
       SELECT :reference, product_id, quantity FROM held
     )
-    SELECT w.product_id, w.quantity, p.sku, p.name, p.price, l.available,
+    SELECT w.product_id, w.quantity, p.sku, p.name, p.price, p.currency, l.available,
       h.product_id IS NOT NULL AS held, e.quantity AS held_earlier, (SELECT count(*) FROM earlier) AS earlier_lines,
       EXISTS (SELECT FROM reservation) AS fresh,
       EXISTS (SELECT FROM catalog.reservations WHERE reference = :reference) AS known
@@ -172,7 +172,7 @@ _RELEASE_EXPIRED: Final = text(
 def reserve(session: Session, *, reference: str, quantities: Mapping[int, int], until: datetime) -> Sequence[AnyRow]:
     """Hold each product's quantity for `reference`, where there is enough; one row per product, in the order given.
 
-    Unless everything is held, the caller has to roll back. Columns: product_id, quantity, sku, name, price, available
+    Unless everything is held, the caller has to roll back. Columns: product_id, quantity, sku, name, price, currency, available
     (before; None: no such published product), held, held_earlier and earlier_lines (what `reference` reserved before; then
     nothing is held now), fresh (the reference is new), known (it was there before; neither: a twin has just come with it).
     """

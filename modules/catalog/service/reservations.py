@@ -52,7 +52,14 @@ class ReservationUseCases:
                     left = row.available - row.quantity
                     self._events.publish(StockRanLow(product_id=row.product_id, sku=row.sku, available=left))
         return [
-            SoldLine(product_id=row.product_id, sku=row.sku, name=row.name, unit_price=row.price, quantity=row.quantity)
+            SoldLine(
+                product_id=row.product_id,
+                sku=row.sku,
+                name=row.name,
+                unit_price=row.price,
+                currency=row.currency,
+                quantity=row.quantity,
+            )
             for row in rows
         ]
 

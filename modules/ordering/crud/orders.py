@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Connection, Select, bindparam, literal_column, select, text
+from sqlalchemy import Boolean, Connection, Select, bindparam, case, literal_column, select, text
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,8 @@ _ORDER_COLUMNS: Final = (
     Order.status,
     Order.total,
     Order.currency,
-    Order.shipping_address,
+    # With the first line only, as the history: of a thousand lines each would carry it again.
+    case((OrderLine.position == 0, Order.shipping_address)).label("shipping_address"),
     Order.version,
     Order.created_at,
     Order.expires_at,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+
+from sqlalchemy.exc import DBAPIError
 
 from kernel.database.call import run_call
 from ordering.crud import orders as crud
@@ -15,14 +18,35 @@ from ordering.service.states import TRANSITIONS
 PAYING: Final = timedelta(minutes=2)
 """An order that somebody began to pay within this time does not expire: the outcome may be on its way."""
 _PORTION: Final = 100
+_PORTIONS: Final = 10
+"""Of one run: nothing else of the dispatcher's waits for long."""
+_FAILURES: Final = 5
+"""Of one run: each may have waited for a lock as long as that is allowed."""
+
+log: Final = logging.getLogger("ordering.expiry")
 
 
 class ExpiryUseCases(UseCases):
     def expire_orders(self) -> int:
-        """Expire what was not paid in time, each order in a transaction of its own; answers how many."""
-        with self._database.read() as connection:
-            due = crud.expired_orders(connection, now=self._clock.now(), patience=PAYING, limit=_PORTION)
-        return sum(run_call(partial(self.expire_order, order_id=order_id)) for order_id in due)
+        """Expire what was not paid in time, each order in a transaction of its own; answers how many.
+
+        One whose stock somebody holds comes up again, and keeps few others waiting.
+        """
+        expired = failed = 0
+        for _ in range(_PORTIONS):
+            with self._database.read() as connection:
+                due = crud.expired_orders(connection, now=self._clock.now(), patience=PAYING, limit=_PORTION)
+            for order_id in due:
+                try:
+                    expired += run_call(partial(self.expire_order, order_id=order_id))
+                except DBAPIError as error:
+                    log.warning("Order %s has not expired yet: %s", order_id, str(error.orig).partition("\n")[0])
+                    failed += 1
+                    if failed == _FAILURES:
+                        return expired
+            if failed or len(due) < _PORTION:
+                break
+        return expired
 
     def expire_order(self, *, order_id: int, even_now: bool = False) -> bool:
         """Whether the order was pending, its time over (or `even_now`), and has expired now. Publishes OrderExpired."""

@@ -15,6 +15,7 @@ from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_TOTAL, Versioned
 from ordering.crud import orders as crud
 from ordering.interface import (
+    CurrencyMismatch,
     HistoryEntry,
     Order,
     OrderCancelled,
@@ -33,12 +34,14 @@ class OrderUseCases(UseCases):
     ) -> Versioned[Order]:
         """Reserve the stock and write the order, both or neither. Lines of one product become one.
 
-        Errors: those of `CatalogService.reserve`, Invalid (the total exceeds what an order can hold). Publishes OrderPlaced.
+        Errors: those of `CatalogService.reserve`, CurrencyMismatch, Invalid (the total exceeds what an order can hold).
+        Publishes OrderPlaced.
         """
         reference = f"order:{uuid4().hex}"
         expires_at = self._clock.now() + self._hold
         with self._database.transaction(label="place") as session:
             sold = self._catalog.reserve(reference=reference, lines=lines, until=expires_at)
+            self._require_currency(sold)
             items = [_as_line(line) for line in sold]
             total = sum((item.line_total for item in items), Decimal("0.00"))
             if total > MAX_TOTAL:
@@ -63,6 +66,17 @@ class OrderUseCases(UseCases):
                 )
             )
         return versioned(order, row.version, caller)
+
+    def _require_currency(self, sold: Sequence[SoldLine]) -> None:
+        """A product keeps the currency that it was priced in; sums and charges are of one."""
+        for line in sold:
+            if line.currency != self._currency:
+                raise CurrencyMismatch(
+                    f"Product {line.product_id} is priced in {line.currency}, and the shop sells in {self._currency}.",
+                    product_id=line.product_id,
+                    priced_in=line.currency,
+                    sold_in=self._currency,
+                )
 
     def read_order(self, *, caller: Principal, order_id: int) -> Versioned[Order]:
         """The caller's own order; an admin reads every one. Errors: OrderNotFound."""

@@ -19,7 +19,7 @@ from kernel.pure.values import Page
 T = TypeVar("T")
 
 MAX_LIMIT: Final = 100
-_MAX_CURSOR: Final = 1024
+_MAX_CURSOR: Final = 2048
 
 
 class PageQuery(BaseModel):
