@@ -17,6 +17,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -80,6 +81,21 @@ class Shop:
         items = [{"product_id": product["id"], "quantity": quantity} for product, quantity in lines]
         headers = self.headers(caller, idempotency_key=key or uuid4().hex)
         return self.http.post("/api/v1/orders", json={"items": items, **body}, headers=headers)
+
+    def walk(self, path: str, caller: Principal, **query: Any) -> list[dict[str, Any]]:
+        """All items of a list, page by page, by the Link header's own address."""
+        items: list[dict[str, Any]] = []
+        rest: str | None = f"?{urlencode(query)}"
+        while rest is not None:
+            answer = self.http.get(path + rest, headers=self.headers(caller))
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            items += page["items"]
+            link = answer.headers.get("link")
+            rest = None if link is None else link.partition("<")[2].partition(">")[0]
+            assert (rest is None) == (page["next_cursor"] is None)
+            assert rest is None or len(page["items"]) == query.get("limit", 20)
+        return items
 
     def query(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
         """Look past the wall."""

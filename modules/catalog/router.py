@@ -64,8 +64,7 @@ def build_router(service: DatabaseCatalogService) -> Router:
     @router.get("/low-stock", allow=role(ADMIN), summary="List products of which few can be sold, newest first")
     def list_low_stock(query: Annotated[PageQuery, Query()], response: Response) -> Page[ProductBody]:
         """Published products with `EMPORIUM_LOW_STOCK` (5) or fewer units that are not reserved."""
-        after = _LOW_STOCK.after(query)
-        found = service.list_low_stock(before_id=MAX_ID if after is None else after[0], limit=query.limit + 1)
+        found = service.list_low_stock(before_id=_LOW_STOCK.after_id(query, first=MAX_ID), limit=query.limit + 1)
         return _LOW_STOCK.page(query, found, response)
 
     @router.get("/{product_id}", allow=ANYONE, summary="Read a product", errors=[ProductNotFound])
@@ -148,10 +147,8 @@ def _add_movements(router: Router, service: DatabaseCatalogService) -> None:
         errors=[ProductNotFound],
     )
     def list_movements(product_id: Identifier, query: Annotated[PageQuery, Query()], response: Response) -> Page[MovementBody]:
-        after = _MOVEMENTS.after(query)
-        found = service.list_movements(
-            product_id=product_id, before_id=MAX_ID if after is None else after[0], limit=query.limit + 1
-        )
+        before_id = _MOVEMENTS.after_id(query, first=MAX_ID)
+        found = service.list_movements(product_id=product_id, before_id=before_id, limit=query.limit + 1)
         return _MOVEMENTS.page(query, found, response)
 
     @router.get(

@@ -118,12 +118,11 @@ def build_router(service: DatabaseOrderingService) -> Router:
 
     @router.get("", allow=SIGNED_IN, summary="List your orders, newest first; for admins everybody's", errors=[Forbidden])
     def list_orders(query: Annotated[OrderQuery, Query()], caller: Caller, response: Response) -> Page[OrderBody]:
-        after = _NEWEST.after(query)
         found = service.list_orders(
             caller=caller,
             user_id=query.user_id,
             status=query.status,
-            before_id=MAX_ID if after is None else after[0],
+            before_id=_NEWEST.after_id(query, first=MAX_ID),
             limit=query.limit + 1,
         )
         return _NEWEST.page(query, found, response)
@@ -149,7 +148,7 @@ def _add_life(router: Router, service: DatabaseOrderingService) -> None:
     def list_history(
         order_id: Identifier, query: Annotated[PageQuery, Query()], caller: Caller, response: Response
     ) -> Page[HistoryBody]:
-        after_id = _after(_HISTORY, query)
+        after_id = _HISTORY.after_id(query, first=0)
         found = service.list_history(caller=caller, order_id=order_id, after_id=after_id, limit=query.limit + 1)
         return _HISTORY.page(query, found, response)
 
@@ -234,7 +233,7 @@ def _add_payments(router: Router, service: DatabaseOrderingService) -> None:
     def list_payments(
         order_id: Identifier, query: Annotated[PageQuery, Query()], caller: Caller, response: Response
     ) -> Page[PaymentBody]:
-        after_id = _after(_PAYMENTS, query)
+        after_id = _PAYMENTS.after_id(query, first=0)
         found = service.list_payments(caller=caller, order_id=order_id, after_id=after_id, limit=query.limit + 1)
         return _PAYMENTS.page(query, found, response)
 
@@ -281,7 +280,7 @@ def _add_refunds(router: Router, service: DatabaseOrderingService) -> None:
     def list_refunds(
         order_id: Identifier, query: Annotated[PageQuery, Query()], caller: Caller, response: Response
     ) -> Page[RefundBody]:
-        after_id = _after(_REFUNDS, query)
+        after_id = _REFUNDS.after_id(query, first=0)
         found = service.list_refunds(caller=caller, order_id=order_id, after_id=after_id, limit=query.limit + 1)
         return _REFUNDS.page(query, found, response)
 
@@ -316,9 +315,3 @@ def _build_webhooks(service: DatabaseOrderingService) -> Router:
         service.receive_message(provider=provider, signature=payment_signature, body=body)
 
     return webhooks
-
-
-def _after(order: Keyset[Any], query: PageQuery) -> int:
-    """The id after which a page of what happened to an order begins."""
-    after = order.after(query)
-    return 0 if after is None else int(after[0])

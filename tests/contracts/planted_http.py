@@ -368,8 +368,8 @@ _REPLAYED: Final = [
         edits=[
             Replace(
                 file=ORDERING,
-                old="after_id = _after(_HISTORY, query)",
-                new="raise RuntimeError\n        after_id = _after(_HISTORY, query)",
+                old="after_id = _HISTORY.after_id(query, first=0)",
+                new="raise RuntimeError\n        after_id = _HISTORY.after_id(query, first=0)",
             )
         ],
         where="GET /api/v1/orders/{order_id}/history",

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 
 from app.cli.contracts import contracts as commands
 from app.contracts import releasing
-from app.contracts.accepting import Accepted, Refused, accept, told
+from app.contracts.accepting import Accepted, Refused, accept, promises, told
 from app.contracts.finding import Finding
+from app.contracts.gate import Bench
 from app.contracts.promises.promise import checksum
 from app.contracts.released import read_released
 from app.contracts.releasing import release, revision_checksums
@@ -208,6 +209,9 @@ class TestAfterARelease:
 
         with pytest.raises(Refused, match=r"NewProductBody\.name in requests.*nobody has agreed"):
             accept(released, ["catalog"])
+        promise = next(promise for promise in promises() if promise.kind == "http")
+        fixes = [finding.fix for finding in promise.check(Bench(root=released, only=frozenset({"catalog"})))]
+        assert [fix.partition(" (")[0] for fix in fixes] == ["What is agreed there in breaking.toml is another change"]
 
     @pytest.mark.parametrize(
         ("text", "says"),

@@ -71,18 +71,8 @@ class Till:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def listed(self, caller: Principal, order: dict[str, Any], what: str, limit: int = 20) -> list[dict[str, Any]]:
-        """All items of a list of the order's, page by page."""
-        items: list[dict[str, Any]] = []
-        query: str | None = f"?limit={limit}"
-        while query is not None:
-            answer = self.shop.http.get(f"/api/v1/orders/{order['id']}{what}{query}", headers=self.shop.headers(caller))
-            assert answer.status_code == 200, answer.text
-            page = answer.json()
-            assert len(page["items"]) == limit or page["next_cursor"] is None
-            items += page["items"]
-            query = None if page["next_cursor"] is None else answer.headers["link"].partition("<")[2].partition(">")[0]
-        return items
+    def listed(self, caller: Principal, order: dict[str, Any], what: str, **query: Any) -> list[dict[str, Any]]:
+        return self.shop.walk(f"/api/v1/orders/{order['id']}{what}", caller, **query)
 
     def events(self, order: dict[str, Any]) -> list[str]:
         rows = self.shop.query(

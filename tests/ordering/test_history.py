@@ -113,7 +113,7 @@ class TestPages:
             whole = till.listed(admin, order, what)
             assert [item["id"] for item in whole] == sorted({item["id"] for item in whole}), what
             assert len(whole) == (11 if what == "/history" else 5)
-            assert [till.listed(admin, order, what, limit) for limit in (1, 2, 5)] == [whole] * 3
+            assert [till.listed(admin, order, what, limit=limit) for limit in (1, 2, 5)] == [whole] * 3
 
     @pytest.mark.parametrize("what", ["/history", "/payments", "/refunds"])
     def test_no_page_is_longer_than_others(self, till: Till, what: str) -> None:

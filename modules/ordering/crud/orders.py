@@ -178,8 +178,8 @@ def place_order(session: Session, *, values: Mapping[str, Any], lines: Sequence[
 def read_order(connection: Connection | Session, order_id: int) -> Sequence[AnyRow]:
     """One row per line, each with the order's columns; empty when there is no such order.
 
-    The first row says whether an attempt to pay is not settled yet (`paying`), and has its `history`, newest first, as
-    [id, action, status, actor, amount, note, time as text]; None without one.
+    The first row alone has the `shipping_address`, says whether an attempt to pay is not settled yet (`paying`), and has the
+    `history`, newest first, as [id, action, status, actor, amount, note, time as text]; None without one.
     """
     return connection.execute(_READ, {"order_id": order_id}).all()
 

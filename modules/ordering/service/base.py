@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from catalog.interface import CatalogService
+from kernel.database.errors import BUSY, sqlstate
 from kernel.database.types import AnyRow
 from kernel.database.unit_of_work import Database
 from kernel.pure.clock import Clock
+from kernel.pure.errors import Unavailable
 from kernel.pure.events import Events
 from kernel.pure.principal import Principal
 from kernel.pure.values import Versioned
@@ -32,6 +35,11 @@ from ordering.service.states import allowed_actions, refund_status
 
 PATIENCE: Final = timedelta(seconds=15)
 """How long the request that began something has it to itself before the reconciler looks after it."""
+
+
+log: Final = logging.getLogger("ordering")
+
+T = TypeVar("T")
 
 
 class UseCases:
@@ -65,6 +73,20 @@ class UseCases:
         if not rows or not may_see(caller, rows[0].user_id):
             raise order_not_found(order_id)
         return versioned(from_rows(rows, caller), rows[0].version, caller)
+
+
+def carefully(settle: Callable[[], T]) -> T | None:
+    """What it answers; None when it failed. One of many must not keep the others waiting: it comes up again."""
+    try:
+        return settle()
+    except Exception as error:
+        if isinstance(error, Unavailable):
+            log.warning("Not settled yet: %s", error)
+        elif sqlstate(error) in BUSY:
+            log.warning("Not settled yet: the database is busy (%s).", sqlstate(error))
+        else:
+            log.exception("One could not be settled; it comes up again.")
+        return None
 
 
 def may_see(caller: Principal, user_id: int) -> bool:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
 from kernel.database.call import run_call
 from ordering.crud import orders as crud
 from ordering.interface import OrderCancelled, OrderExpired, OrderStatus
-from ordering.service.base import UseCases
+from ordering.service.base import UseCases, carefully
 from ordering.service.states import TRANSITIONS
 
 PAYING: Final = timedelta(minutes=2)
@@ -22,8 +19,6 @@ _PORTIONS: Final = 10
 """Of one run: nothing else of the dispatcher's waits for long."""
 _FAILURES: Final = 5
 """Of one run: each may have waited for a lock as long as that is allowed."""
-
-log: Final = logging.getLogger("ordering.expiry")
 
 
 class ExpiryUseCases(UseCases):
@@ -37,13 +32,11 @@ class ExpiryUseCases(UseCases):
             with self._database.read() as connection:
                 due = crud.expired_orders(connection, now=self._clock.now(), patience=PAYING, limit=_PORTION)
             for order_id in due:
-                try:
-                    expired += run_call(partial(self.expire_order, order_id=order_id))
-                except DBAPIError as error:
-                    log.warning("Order %s has not expired yet: %s", order_id, str(error.orig).partition("\n")[0])
-                    failed += 1
-                    if failed == _FAILURES:
-                        return expired
+                done = carefully(partial(run_call, partial(self.expire_order, order_id=order_id)))
+                expired += done is True
+                failed += done is None
+                if failed == _FAILURES:
+                    return expired
             if failed or len(due) < _PORTION:
                 break
         return expired

@@ -41,7 +41,7 @@ class OrderUseCases(UseCases):
         expires_at = self._clock.now() + self._hold
         with self._database.transaction(label="place") as session:
             sold = self._catalog.reserve(reference=reference, lines=lines, until=expires_at)
-            self._require_currency(sold)
+            _require_currency(sold, self._currency)
             items = [_as_line(line) for line in sold]
             total = sum((item.line_total for item in items), Decimal("0.00"))
             if total > MAX_TOTAL:
@@ -66,17 +66,6 @@ class OrderUseCases(UseCases):
                 )
             )
         return versioned(order, row.version, caller)
-
-    def _require_currency(self, sold: Sequence[SoldLine]) -> None:
-        """A product keeps the currency that it was priced in; sums and charges are of one."""
-        for line in sold:
-            if line.currency != self._currency:
-                raise CurrencyMismatch(
-                    f"Product {line.product_id} is priced in {line.currency}, and the shop sells in {self._currency}.",
-                    product_id=line.product_id,
-                    priced_in=line.currency,
-                    sold_in=self._currency,
-                )
 
     def read_order(self, *, caller: Principal, order_id: int) -> Versioned[Order]:
         """The caller's own order; an admin reads every one. Errors: OrderNotFound."""
@@ -158,6 +147,18 @@ class OrderUseCases(UseCases):
             if not done:
                 raise not_allowed("set-shipping-address", changed.value)
             return changed
+
+
+def _require_currency(sold: Sequence[SoldLine], currency: str) -> None:
+    """A product keeps the currency that it was priced in; sums and charges are of one. Errors: CurrencyMismatch."""
+    for line in sold:
+        if line.currency != currency:
+            raise CurrencyMismatch(
+                f"Product {line.product_id} is priced in {line.currency}, and the shop sells in {currency}.",
+                product_id=line.product_id,
+                priced_in=line.currency,
+                sold_in=currency,
+            )
 
 
 def _as_line(sold: SoldLine) -> OrderLine:

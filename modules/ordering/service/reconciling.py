@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from kernel.database.call import run_call
-from kernel.pure.errors import Unavailable
 from ordering.crud import payments as payments_crud
 from ordering.crud import refunds as refunds_crud
 from ordering.interface import ProviderUnknown
+from ordering.service.base import carefully
 from ordering.service.payments import PaymentUseCases
 from ordering.service.refunds import RefundUseCases
 from ordering.service.webhooks import read_message, require_signature
@@ -23,8 +22,6 @@ _KEEP_MESSAGES: Final = timedelta(days=30)
 _DELETED_AT_ONCE: Final = 1_000
 _DELETIONS: Final = 10
 """Of one run: nothing else of the dispatcher's waits for long."""
-
-log: Final = logging.getLogger("ordering.payments")
 
 
 class ReconcilingUseCases(PaymentUseCases, RefundUseCases):
@@ -37,10 +34,10 @@ class ReconcilingUseCases(PaymentUseCases, RefundUseCases):
         """
         payments = run_call(self._claim_payments)
         for payment_id in payments:
-            _carefully(partial(self.settle_payment, payment_id=payment_id, give_up=True))
+            carefully(partial(self.settle_payment, payment_id=payment_id, give_up=True))
         refunds = run_call(self._claim_refunds)
         for refund_id in refunds:
-            _carefully(partial(self.settle_refund, refund_id=refund_id))
+            carefully(partial(self.settle_refund, refund_id=refund_id))
         return len(payments) + len(refunds)
 
     def receive_message(self, *, provider: str, signature: str | None, body: bytes) -> None:
@@ -62,7 +59,7 @@ class ReconcilingUseCases(PaymentUseCases, RefundUseCases):
         payment_id = run_call(take)
         if payment_id is not None:
             # What cannot be settled now is the reconciler's: the provider need not send it again.
-            _carefully(partial(self.settle_payment, payment_id=payment_id, give_up=False))
+            carefully(partial(self.settle_payment, payment_id=payment_id, give_up=False))
 
     def delete_old_messages(self) -> int:
         """Forget messages after thirty days; answers how many. One that came again then would only make us look once more."""
@@ -85,13 +82,3 @@ class ReconcilingUseCases(PaymentUseCases, RefundUseCases):
     def _claim_refunds(self) -> Sequence[int]:
         with self._database.transaction(label="reconcile.refunds") as session:
             return refunds_crud.claim_refunds(session, now=self._clock.now(), limit=_PORTION)
-
-
-def _carefully(settle: Callable[[], None]) -> None:
-    """One that cannot be settled must not keep the others waiting; it comes up again."""
-    try:
-        settle()
-    except Unavailable as error:
-        log.warning("Not settled yet: %s", error)
-    except Exception:
-        log.exception("An attempt could not be settled; it comes up again.")

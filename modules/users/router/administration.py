@@ -28,10 +28,9 @@ _BY_ID: Final = Keyset[User](lambda user: (user.id,), IdField)
 def add_administration(router: Router, service: DatabaseUsersService) -> None:
     @router.get(USERS, allow=role(ADMIN), summary="List users, oldest first")
     def list_users(query: Annotated[UserQuery, Query()], response: Response) -> Page[UserBody]:
-        after = _BY_ID.after(query)
         found = service.list_users(
             where=UserFilter(email=query.email, role=query.role, disabled=query.disabled),
-            after_id=0 if after is None else after[0],
+            after_id=_BY_ID.after_id(query, first=0),
             limit=query.limit + 1,
         )
         return _BY_ID.page(query, found, response)

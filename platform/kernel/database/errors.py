@@ -22,6 +22,8 @@ _CONNECTION_STATES: Final = ("08", "57P", "53300")
 """Connection exceptions, operator intervention (shutdown, starting up), too many connections."""
 
 RETRYABLE: Final = frozenset({SERIALIZATION_FAILURE, DEADLOCK_DETECTED})
+BUSY: Final = RETRYABLE | {LOCK_NOT_AVAILABLE, QUERY_CANCELED, "25006", "25P03"}
+"""What passes by itself: these, a lock that somebody holds, a timeout, read-only after a failover, an idle timeout."""
 
 
 class ConnectionLost(Unavailable):

@@ -60,6 +60,11 @@ class Keyset(Generic[T]):
             raise bad_request("invalid-cursor", "The cursor belongs to another sort or filter of this list.")
         return key
 
+    def after_id(self, query: PageQuery, *, first: int) -> int:
+        """As `after`, of a list that is sorted by an id alone; `first` for the first page."""
+        key = self.after(query)
+        return first if key is None else int(key[0])
+
     def page(self, query: PageQuery, found: Sequence[T], response: Response) -> Page[T]:
         """One page of what was found with `limit + 1`: the one item too many says that there is a next page."""
         if len(found) <= query.limit:

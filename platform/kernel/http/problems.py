@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from kernel.database.call import RetryCall
-from kernel.database.errors import INSUFFICIENT_PRIVILEGE, INVALID_AUTHORIZATION, is_connection_loss, sqlstate
+from kernel.database.errors import BUSY, INSUFFICIENT_PRIVILEGE, INVALID_AUTHORIZATION, is_connection_loss, sqlstate
 from kernel.http.current import REQUEST_ID
 from kernel.http.tokens import InvalidToken
 from kernel.pure.errors import (
@@ -71,8 +71,6 @@ _DETAILS: Final = {
     405: "This method is not allowed here; the Allow header names those that are.",
 }
 
-# Lock not available, canceled by a timeout, serialization failure, deadlock, read-only after a failover, idle timeout.
-_BUSY_STATES: Final = frozenset({"55P03", "57014", "40001", "40P01", "25006", "25P03"})
 _RESOURCES: Final = "53"
 
 _MAX_ERRORS: Final = 50
@@ -218,7 +216,7 @@ def _database_problem(error: SQLAlchemyError | RetryCall, scope: Scope) -> Probl
 
 
 def _is_passing(error: SQLAlchemyError | RetryCall, state: str | None) -> bool:
-    if isinstance(error, PoolTimeout | RetryCall) or state in _BUSY_STATES:
+    if isinstance(error, PoolTimeout | RetryCall) or state in BUSY:
         return True
     if isinstance(error, DBAPIError) and is_connection_loss(error):
         return True
