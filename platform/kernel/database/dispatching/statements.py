@@ -30,12 +30,15 @@ FAN_OUT: Final = text(
 # on the careful side: nothing but a person (`resubmit`) makes a finished delivery unfinished again. A scalar subquery, because
 # it is one look into ix_deliveries_holding per candidate whatever the planner thinks of the table's size. Any delivery that is
 # not held back will do: sorting them would look at all of a backlog each time, and the index gives the oldest first anyway.
+# LATERAL and OFFSET 0, because the event is to be looked up last: joined, it would come first (all events, one by one) after
+# statistics that autovacuum took in the middle of a burst, of many pages and no row.
 CLAIM: Final = text(
     """
     SELECT delivery.outbox_id, delivery.aggregate, delivery.status, delivery.attempts,
            event.event_id, event.name, event.payload
       FROM kernel.deliveries AS delivery
-      JOIN kernel.outbox AS event ON event.id = delivery.outbox_id
+     CROSS JOIN LATERAL (
+             SELECT event_id, name, payload FROM kernel.outbox WHERE id = delivery.outbox_id OFFSET 0) AS event
      WHERE delivery.listener = :listener
        AND delivery.status IN ('pending', 'leased')
        AND delivery.next_attempt_at <= :now
