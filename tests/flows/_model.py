@@ -1,4 +1,7 @@
-"""A small model of the shop: what stock, orders and money have to be after each step, with the sandbox as the provider."""
+"""A small model of the shop: what stock, orders and money have to be after each step, with the sandbox as the provider.
+
+The rules are `Model`, some sixty lines; the rest is what they are about.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from kernel.pure.principal import Principal
 
-TOKENS: Final = [
-    "tok_approve",
-    "tok_decline",
-    "tok_timeout",
-    "tok_late",
-    "tok_fail_after_charge",
-    "tok_twice",
-    "tok_refund_declined",
-    "tok_refund_late",
-]
 NOTHING: Final = Decimal("0.00")
-_PAID_WHEN: Final = {"open": 202, "captured": 201, "declined": 402, "reversed": 409}
-_REFUNDED_WHEN: Final = {"open": 202, "succeeded": 201, "failed": 409}
+TOKENS: Final = {
+    "tok_approve": (["captured"], ["succeeded"]),
+    "tok_twice": (["captured"], ["succeeded"]),
+    "tok_decline": (["declined"], []),
+    "tok_timeout": (["open"], []),
+    "tok_late": (["open", "captured"], ["succeeded"]),
+    "tok_fail_after_charge": (["open", "captured"], ["succeeded"]),
+    "tok_refund_declined": (["captured"], ["failed"]),
+    "tok_refund_late": (["captured"], ["open", "succeeded"]),
+}
+"""What the provider answers when it is asked to pay, and to refund: once more each time, and the last one for ever."""
+ANSWERED: Final = {"open": 202, "captured": 201, "declined": 402, "reversed": 409, "succeeded": 201, "failed": 409}
 
 
 @dataclass(eq=False)
@@ -35,17 +38,26 @@ class Product:
     """Of the sold: what the delivery of events has got round to."""
 
 
+class Returned(NamedTuple):
+    product: Product
+    quantity: int
+    restock: bool
+
+
 @dataclass(eq=False)
 class Attempt:
-    """To pay, or to refund: `silent` as long as the provider's first answer is still to be lost."""
+    """To pay, or to refund."""
 
     order: Order
     token: str
-    silent: bool
+    answers: list[str]
     at: datetime
     amount: Decimal
-    items: tuple[tuple[Product, int, bool], ...] = ()
+    items: tuple[Returned, ...] = ()
     status: str = "open"
+
+    def ask(self) -> str:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 @dataclass(eq=False)
@@ -71,14 +83,14 @@ class Order:
         return sum((refund.amount for refund in self.refunds if refund.status in statuses), NOTHING)
 
     def left_of(self, product: Product) -> int:
-        gone = sum(n for refund in self.refunds if refund.status != "failed" for p, n, _ in refund.items if p is product)
-        return self.lines[product][0] - gone
+        items = [item for refund in self.refunds if refund.status != "failed" for item in refund.items]
+        return self.lines[product][0] - sum(item.quantity for item in items if item.product is product)
 
     @property
     def at_the_provider(self) -> Decimal:
         """Unanswered is not undone: what broke after the charge is charged, and a late refund was made."""
-        unknown = [a for a in self.payments if a.status == "open" and a.token == "tok_fail_after_charge" and not a.silent]
-        return self.captured + sum((a.amount for a in unknown), NOTHING) - self.given_back("succeeded", "open")
+        unknown = [paid.amount for paid in self.payments if (paid.token, paid.status) == ("tok_fail_after_charge", "open")]
+        return self.captured + sum(unknown, NOTHING) - self.given_back("succeeded", "open")
 
 
 class Model:
@@ -102,64 +114,47 @@ class Model:
         return order
 
     def end(self, order: Order, status: str) -> bool:
-        if order.status != "pending":
-            return False
-        order.status, order.held = status, False
-        return True
+        if ended := order.status == "pending":
+            order.status, order.held = status, False
+        return ended
 
     def begin_payment(self, order: Order, token: str, now: datetime) -> Attempt | None:
         if order.status != "pending" or any(attempt.status == "open" for attempt in order.payments):
             return None
-        silent = token in ("tok_late", "tok_fail_after_charge")
-        order.payments.append(attempt := Attempt(order, token, silent, now, order.total))
+        order.payments.append(attempt := Attempt(order, token, [*TOKENS[token][0]], now, order.total))
         return attempt
 
     def go_on_paying(self, attempt: Attempt) -> int:
+        order = attempt.order
         if attempt.status == "open":
-            if attempt.silent:
-                attempt.silent = False
-            elif attempt.order.status != "pending":
+            attempt.status = attempt.ask() if order.status == "pending" else "reversed"
+            if attempt.status == "captured" and order.held:
+                self.end(order, "paid")
+                for product, (quantity, _) in order.lines.items():
+                    product.on_hand, product.sold = product.on_hand - quantity, product.sold + quantity
+            elif attempt.status == "captured":
+                self.end(order, "expired")
                 attempt.status = "reversed"
-            elif attempt.token == "tok_decline":
-                attempt.status = "declined"
-            elif attempt.token != "tok_timeout":
-                self._capture(attempt)
-        return _PAID_WHEN[attempt.status]
+        return ANSWERED[attempt.status]
 
-    def _capture(self, attempt: Attempt) -> None:
-        kept = self.end(attempt.order, "paid" if attempt.order.held else "expired") and attempt.order.status == "paid"
-        attempt.status = "captured" if kept else "reversed"
-        for product, (quantity, _) in attempt.order.lines.items() if kept else ():
-            product.on_hand -= quantity
-            product.sold += quantity
-
-    def begin_refund(
-        self, order: Order, amount: Decimal | None, items: tuple[tuple[Product, int, bool], ...], now: datetime
-    ) -> Attempt | int:
-        if order.captured == 0:
-            return 409
-        if any(quantity > order.left_of(product) for product, quantity, _ in items):
+    def begin_refund(self, order: Order, amount: Decimal | None, items: tuple[Returned, ...], now: datetime) -> Attempt | int:
+        if order.captured and any(item.quantity > order.left_of(item.product) for item in items):
             return 422
         left = order.captured - order.given_back("open", "succeeded")
-        worth = sum((order.lines[product][1] * quantity for product, quantity, _ in items), NOTHING)
+        worth = sum((item.quantity * order.lines[item.product][1] for item in items), NOTHING)
         wanted = worth if items else (left if amount is None else amount)
         if not 0 < wanted <= left:
             return 409
         token = order.payments[-1].token
-        order.refunds.append(refund := Attempt(order, token, token == "tok_refund_late", now, wanted, items))
+        order.refunds.append(refund := Attempt(order, token, [*TOKENS[token][1]], now, wanted, items))
         return refund
 
     def go_on_refunding(self, refund: Attempt) -> int:
         if refund.status == "open":
-            if refund.silent:
-                refund.silent = False
-            elif refund.token == "tok_refund_declined":
-                refund.status = "failed"
-            else:
-                refund.status = "succeeded"
-                for product, quantity, restock in refund.items:
-                    product.on_hand += quantity * restock
-        return _REFUNDED_WHEN[refund.status]
+            refund.status = refund.ask()
+            for item in refund.items if refund.status == "succeeded" else ():
+                item.product.on_hand += item.quantity * item.restock
+        return ANSWERED[refund.status]
 
     def time_passes(self, now: datetime) -> None:
         """The catalog lets go, orders expire, the reconciler settles what is open, and events are delivered, in this order."""
@@ -169,8 +164,8 @@ class Model:
             if order.until <= now and not any(attempt.at > now - timedelta(minutes=2) for attempt in paying):
                 self.end(order, "expired")
             for attempt in paying:
-                if attempt.token == "tok_timeout":
-                    attempt.status = "declined"
+                # The provider knows nothing of it.
+                attempt.status = "declined" if attempt.token == "tok_timeout" else attempt.status
                 self.go_on_paying(attempt)
             for refund in order.refunds:
                 self.go_on_refunding(refund)

@@ -37,7 +37,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.database_fixtures import Clone
-from tests.flows._model import NOTHING, TOKENS, Model, Order, Product
+from tests.flows._model import NOTHING, TOKENS, Model, Order, Product, Returned
 from tests.flows._world import Request, World, open_world
 
 from kernel.database.engines import Engines
@@ -137,7 +137,7 @@ class Shopping(RuleBasedStateMachine):
             self._pay(order, token)
         return order
 
-    @rule(order=orders, token=st.sampled_from(TOKENS))
+    @rule(order=orders, token=st.sampled_from([*TOKENS]))
     def pay(self, order: Order, token: str) -> None:
         self._pay(order, token)
 
@@ -159,7 +159,7 @@ class Shopping(RuleBasedStateMachine):
         order = next((paid for paid in (order, *reversed(self.model.orders)) if paid.captured), order)
         product = list(order.lines)[number % len(order.lines)]
         item = {"product_id": product.id, "quantity": quantity, "restock": restock}
-        self._refund(order, {"items": [item]}, None, ((product, quantity, restock),))
+        self._refund(order, {"items": [item]}, None, (Returned(product, quantity, restock),))
 
     @rule(target=orders, number=st.integers(0, 1_000))
     def replay(self, number: int) -> Any:
@@ -282,9 +282,7 @@ class Shopping(RuleBasedStateMachine):
         body = {"method": "card", "token": token}
         self._submit(Request(order.owner, "POST", f"{_path(order)}/payments", body, expect, order))
 
-    def _refund(
-        self, order: Order, body: dict[str, Any], amount: Decimal | None, items: tuple[tuple[Product, int, bool], ...]
-    ) -> None:
+    def _refund(self, order: Order, body: dict[str, Any], amount: Decimal | None, items: tuple[Returned, ...]) -> None:
         def expect(request: Request) -> int:
             if request.begun is None:
                 begun = self.model.begin_refund(order, amount, items, self.now)
