@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.ordering.conftest import Faults, Till, at_once
 
+from catalog.interface import MAX_STOCK
+
 
 class TestAmounts:
     def test_several_partial_refunds_up_to_the_capture(self, till: Till) -> None:
@@ -64,6 +66,25 @@ class TestAmounts:
 
 
 class TestGoods:
+    def test_goods_for_which_there_is_no_room_do_not_keep_the_money_unsettled(
+        self, till: Till, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lamp = till.shop.product(stock=10)
+        order = till.paid(till.shop.person(), (lamp, 2))
+        till.shop.query(
+            "UPDATE catalog.stock SET quantity = :most WHERE product_id = :id RETURNING quantity", most=MAX_STOCK, id=lamp["id"]
+        )
+        answer = till.refund(order, items=[{"product_id": lamp["id"], "quantity": 2, "restock": True}])
+        assert (answer.status_code, answer.json()["status"]) == (201, "succeeded")
+        assert till.kept(order) == 0
+        assert till.stock(lamp) == (MAX_STOCK, 0)
+        assert till.events(order)[-1] == "OrderRefunded"
+        [told] = [record.message for record in caplog.records if record.name == "ordering"]
+        assert told == (
+            f"The goods of refund {answer.json()['id']} are not back in stock, count them by hand:"
+            f" refund:{answer.json()['id']} brings back more units than a product can hold."
+        )
+
     def test_goods_are_refunded_at_the_price_as_sold_and_restocked_when_asked_to(self, till: Till) -> None:
         buyer = till.shop.person()
         lamp, shade = till.shop.product(stock=10), till.shop.product(price="5.00", stock=10)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from catalog.interface import StockLine
+from catalog.interface import ProductNotFound, StockLimit, StockLine
 from kernel.database.call import run_call
 from kernel.database.types import AnyRow
 from kernel.pure.errors import Invalid
@@ -27,7 +27,7 @@ from ordering.interface import (
     RefundNotFound,
     RefundState,
 )
-from ordering.service.base import PATIENCE, UseCases
+from ordering.service.base import PATIENCE, UseCases, log
 from ordering.service.gateways.protocol import Declined, Refunded
 from ordering.service.states import allowed_actions, not_allowed
 
@@ -147,9 +147,7 @@ class RefundUseCases(UseCases):
             order = crud.succeed_refund(session, refund.id, gateway_reference=reference, now=self._clock.now())
             if order is None:
                 return
-            back = [StockLine(product_id=line[0], quantity=line[1]) for line in refund.lines if line[2]]
-            if back:
-                self._catalog.restock(reference=f"refund:{refund.id}", lines=back)
+            self._restock(refund)
             self._events.publish(
                 OrderRefunded(
                     order_id=order.id,
@@ -160,6 +158,17 @@ class RefundUseCases(UseCases):
                     currency=refund.currency,
                 )
             )
+
+    def _restock(self, refund: AnyRow) -> None:
+        back = [StockLine(product_id=line[0], quantity=line[1]) for line in refund.lines if line[2]]
+        if not back:
+            return
+        try:
+            # Apart: the money is back with the customer, and has to be settled whatever becomes of the goods.
+            with self._database.attempt():
+                self._catalog.restock(reference=f"refund:{refund.id}", lines=back)
+        except (StockLimit, ProductNotFound) as refused:
+            log.error("The goods of refund %s are not back in stock, count them by hand: %s", refund.id, refused)
 
     def _fail(self, refund_id: int, code: str) -> None:
         with self._database.transaction(label="refund.failed") as session:
