@@ -71,11 +71,13 @@ class TestPlacing:
         assert again.body == first.body
         assert len(again.messages) == 3
 
-    def test_a_refused_order_ends_with_its_rollback(self, meter: Meter) -> None:
+    def test_a_refused_order_ends_with_its_rollback_and_one_look_for_a_twin(self, meter: Meter) -> None:
         lines = [(meter.shop.product(stock=0), 1)]
         cost = meter.ask("POST", "/api/v1/orders", meter.shop.person(), order_of(*lines), idempotency_key="k")
         assert_shape(cost, 409)
-        assert cost.messages[-1] == "ROLLBACK"
+        *_, rolled_back, looked = cost.messages
+        assert rolled_back == "ROLLBACK"
+        assert "FROM kernel.idempotency_keys" in looked
 
 
 class TestPaying:

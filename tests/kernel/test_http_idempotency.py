@@ -269,9 +269,11 @@ class TestRace:
         assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
         assert house.stored() == (1, 1, 1)
 
-    def test_a_twin_that_commits_between_look_up_and_lock_is_found_by_a_second_run(self, house: House) -> None:
+    @pytest.mark.parametrize("refuse", [False, True], ids=["would_sell_again", "would_be_refused_after_it"])
+    def test_a_twin_that_commits_between_look_up_and_lock_is_found_by_a_second_run(self, house: House, refuse: bool) -> None:
         def overtake() -> None:
             house.theatre.during.clear()
+            house.theatre.refuse = refuse
             # Stands for a twin: its commit came after the snapshot of our look-up, its lock was free before ours.
             with house.superuser.connect() as connection:
                 connection.execute(

@@ -23,7 +23,7 @@ from kernel.http import current
 from kernel.http.hop_route import HopRoute, Runtime
 from kernel.http.problems import bad_request
 from kernel.http.routes import Declaration, Idempotency, Resume
-from kernel.pure.errors import Conflict, Invalid
+from kernel.pure.errors import Conflict, DomainError, Invalid, Unavailable
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _SCOPE_KEY: Final = "emporium.idempotency_key"
@@ -36,6 +36,9 @@ CLAIM: Final = text(
     " LEFT JOIN kernel.idempotency_keys AS stored"
     " ON stored.owner_id = :owner_id AND stored.operation = :operation AND stored.key = :key"
 ).columns(got=Boolean, fingerprint=LargeBinary, status=SmallInteger, headers=JSONB, body=LargeBinary)
+IS_STORED: Final = text(
+    "SELECT FROM kernel.idempotency_keys WHERE owner_id = :owner_id AND operation = :operation AND key = :key"
+)
 STORE: Final = text(
     f"WITH events AS ({OUTBOX_INSERT.text})"  # noqa: S608 -- two constants
     " INSERT INTO kernel.idempotency_keys (owner_id, operation, key, fingerprint, status, headers, body)"
@@ -92,7 +95,19 @@ class IdempotentRoute(HopRoute):
         if key is None or caller is None:
             return super().attempt(values)
         name = {"owner_id": caller.user_id, "operation": self.declared.operation_id, "key": key}
-        fingerprint = self._fingerprint(scope["path_params"], values)
+        try:
+            return self._attempt_once(name, self._fingerprint(scope["path_params"], values), values)
+        except (IdempotencyKeyInUse, IdempotencyKeyReused, Unavailable):
+            raise
+        except DomainError as error:
+            # What was refused may have been done by a twin that committed between our look-up and our lock.
+            with self._database.read() as connection:
+                done = connection.execute(IS_STORED, name).one_or_none() is not None
+            if done:
+                raise RetryCall from error
+            raise
+
+    def _attempt_once(self, name: Mapping[str, Any], fingerprint: bytes, values: dict[str, Any]) -> Response:
         with self._database.transaction(label=self.declared.operation_id) as session:
             # Past the session, which would look for entities in the statements first.
             connection = session.connection()
