@@ -1,4 +1,4 @@
-"""Ordering's tables: orders with their lines and history, attempts to pay, refunds, and messages of payment providers."""
+"""Ordering's tables: orders, their lines and history, attempts to pay, refunds, providers' messages, closed accounts."""
 
 from __future__ import annotations
 
@@ -233,3 +233,13 @@ class PaymentMessage(Base):
     provider: Mapped[str] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[CreatedAt] = mapped_column(index=True)
+
+
+class ClosedAccount(Base):
+    """An account that was closed, until its pending orders are cancelled and its addresses erased."""
+
+    __tablename__ = "closed_accounts"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    closed_at: Mapped[CreatedAt]
+    next_look_at: Mapped[CreatedAt] = mapped_column(index=True)

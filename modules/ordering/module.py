@@ -29,6 +29,7 @@ module = Module(
     jobs=(
         Job(name="ordering.expire_orders", every=timedelta(seconds=5), run=DatabaseOrderingService.expire_orders),
         Job(name="ordering.reconcile", every=timedelta(seconds=5), run=DatabaseOrderingService.reconcile),
+        Job(name="ordering.forget_closed_accounts", every=timedelta(seconds=5), run=DatabaseOrderingService.forget_closed),
         Job(name="ordering.delete_old_messages", every=timedelta(minutes=1), run=DatabaseOrderingService.delete_old_messages),
     ),
     hot=1,

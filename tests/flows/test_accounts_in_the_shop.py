@@ -10,6 +10,7 @@ from tests.scenario import Scenario
 from tests.shop_fixtures import Shop
 from tests.users.users_app import PASSWORD, new_email
 
+from kernel.database.dispatching.dispatcher import Dispatcher
 from ordering.interface import OrderCancelled
 
 USERS = "/api/v1/users"
@@ -48,7 +49,9 @@ def test_orders_outlive_the_account_of_their_buyer(shop: Shop) -> None:
     assert shop.http.get("/api/v1/orders", headers=buyer).status_code == 401
 
 
-def test_a_closed_account_cancels_its_pending_orders_and_has_its_addresses_erased(shop: Shop, scenario: Scenario) -> None:
+def test_a_closed_account_cancels_its_pending_orders_and_has_its_addresses_erased(
+    shop: Shop, dispatcher: Dispatcher, scenario: Scenario
+) -> None:
     email = new_email()
     registered(shop, email)
     buyer = logged_in(shop, email)
@@ -61,6 +64,7 @@ def test_a_closed_account_cancels_its_pending_orders_and_has_its_addresses_erase
 
     assert story.result.status_code == 204
     story.await_deliveries()
+    dispatcher.run_jobs(due_only=False)
     assert story.await_event(OrderCancelled).order_id == orders[0]["id"]
     admin = shop.headers(shop.admin())
     assert [shop.http.get(order, headers=admin).json()["shipping_address"] for order in (pending, paid)] == [None, None]

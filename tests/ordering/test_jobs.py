@@ -1,4 +1,4 @@
-"""What happens to orders without anybody's request: the jobs by the real dispatcher, and the end of an account."""
+"""What happens to orders without anybody's request: the jobs, by the real dispatcher."""
 
 from __future__ import annotations
 
@@ -25,19 +25,9 @@ def test_the_jobs_expire_what_is_over_and_settle_what_is_open(till: Till, dispat
     assert {job.name: job.every for job in dispatcher.jobs if job.name.startswith("ordering.")} == {
         "ordering.expire_orders": timedelta(seconds=5),
         "ordering.reconcile": timedelta(seconds=5),
+        "ordering.forget_closed_accounts": timedelta(seconds=5),
         "ordering.delete_old_messages": timedelta(minutes=1),
     }
-
-
-def test_money_on_its_way_for_a_closed_account_goes_back(till: Till, scenario: Scenario) -> None:
-    buyer = till.shop.person()
-    order = till.order(buyer)
-    till.pay(buyer, order, "tok_fail_after_charge")
-    till.service.forget_user(user_id=buyer.user_id)
-    till.reconcile()
-    assert till.charges(order) == 1
-    assert till.kept(order) == 0
-    assert till.listed(till.shop.admin(), order, "/payments")[0]["status"] == "reversed"
 
 
 def test_one_that_cannot_be_settled_does_not_keep_the_others_waiting(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:

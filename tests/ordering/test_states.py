@@ -160,19 +160,6 @@ class TestTheWholeWay:
         assert till.pay(till.shop.person(), order).status_code == 404
 
 
-class TestClosedAccounts:
-    def test_pending_orders_are_cancelled_and_addresses_erased(self, till: Till) -> None:
-        buyer, other = till.shop.person(), till.shop.person()
-        pending, paid, strangers = bring(till, buyer, "pending"), bring(till, buyer, "paid"), bring(till, other, "pending")
-        till.service.forget_user(user_id=buyer.user_id)
-        till.service.forget_user(user_id=buyer.user_id)
-        admin = till.shop.admin()
-        states = [till.read(admin, order) for order in (pending, paid, strangers)]
-        assert [order["status"] for order in states] == ["cancelled", "paid", "pending"]
-        assert [order["shipping_address"] for order in states] == [None, None, ADDRESS]
-        assert till.events(pending) == ["OrderPlaced", "OrderCancelled"]
-
-
 def test_the_table_has_no_way_back_and_none_past_an_end() -> None:
     order = list(OrderStatus)
     assert all(order.index(step.before) < order.index(step.after) for step in TRANSITIONS.values())

@@ -142,11 +142,6 @@ _NOTE: Final = text(
     SELECT id, :action, status, :actor, :amount, :note FROM noted
     """
 )
-_ERASE_ADDRESSES: Final = text(
-    "UPDATE ordering.orders SET shipping_address = NULL, version = version + 1, updated_at = now()"
-    " WHERE user_id = :user_id AND shipping_address IS NOT NULL"
-)
-_PENDING_OF: Final = text("SELECT id FROM ordering.orders WHERE user_id = :user_id AND status = 'pending' ORDER BY id")
 _DUE: Final = text(
     "SELECT id FROM ordering.orders AS o WHERE status = 'pending' AND expires_at <= :now"
     " AND NOT EXISTS (SELECT FROM ordering.payments AS p WHERE p.order_id = o.id AND p.status IN ('started', 'authorised')"
@@ -261,14 +256,6 @@ def set_address(
         "actor_id": actor_id,
     }
     return session.execute(_SET_ADDRESS, values).one_or_none() is not None
-
-
-def erase_addresses(session: Session, user_id: int) -> None:
-    session.execute(_ERASE_ADDRESSES, {"user_id": user_id})
-
-
-def pending_orders_of(session: Session, user_id: int) -> Sequence[int]:
-    return session.execute(_PENDING_OF, {"user_id": user_id}).scalars().all()
 
 
 def expired_orders(connection: Connection, *, now: datetime, patience: timedelta, limit: int) -> Sequence[int]:

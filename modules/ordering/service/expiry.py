@@ -1,4 +1,4 @@
-"""What ends an order before it is paid: time, or the end of its owner's account."""
+"""What ends an order before it is paid: time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from kernel.database.call import run_call
 from ordering.crud import orders as crud
-from ordering.interface import OrderCancelled, OrderExpired, OrderStatus
+from ordering.interface import OrderExpired
 from ordering.service.base import UseCases, carefully
 from ordering.service.states import TRANSITIONS
 
@@ -62,21 +62,3 @@ class ExpiryUseCases(UseCases):
             self._catalog.release(reference=moved.stock_reference)
             self._events.publish(OrderExpired(order_id=order_id, user_id=moved.user_id))
         return True
-
-    def forget_user(self, *, user_id: int) -> None:
-        """An account was closed: cancel its pending orders, and erase where its orders went. Joins the running transaction."""
-        with self._database.transaction(label="forget-user") as session:
-            for order_id in crud.pending_orders_of(session, user_id):
-                moved = crud.move_order(
-                    session,
-                    order_id,
-                    action="cancel",
-                    from_status=OrderStatus.PENDING.value,
-                    to_status=OrderStatus.CANCELLED.value,
-                    actor="system",
-                    actor_id=None,
-                )
-                if moved is not None:
-                    self._catalog.release(reference=moved.stock_reference)
-                    self._events.publish(OrderCancelled(order_id=order_id, user_id=user_id))
-            crud.erase_addresses(session, user_id)

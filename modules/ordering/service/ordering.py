@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ordering.service.closing import ClosingUseCases
 from ordering.service.orders import OrderUseCases
 from ordering.service.reconciling import ReconcilingUseCases
 from ordering.service.shipping import ShippingUseCases
 
 
-class DatabaseOrderingService(OrderUseCases, ShippingUseCases, ReconcilingUseCases):
+class DatabaseOrderingService(OrderUseCases, ShippingUseCases, ReconcilingUseCases, ClosingUseCases):
     """One stateless object per application; its use cases live in the files beside this one."""
 
     def __init__(self, *, webhook_secrets: Sequence[str], **collaborators: Any) -> None:
