@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from sqlalchemy import URL, create_engine, text
@@ -42,6 +43,22 @@ def test_one_that_cannot_be_settled_does_not_keep_the_others_waiting(till: Till,
     till.shop.query("UPDATE ordering.payments SET provider = 'sandbox' WHERE order_id = :id RETURNING id", id=stuck["id"])
     till.reconcile()
     assert till.read(buyer, stuck)["status"] == "paid"
+
+
+def test_a_slow_provider_keeps_the_dispatchers_other_work_waiting_for_a_while_only(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buyer = till.shop.person()
+    for _ in range(12):
+        till.pay(buyer, till.order(buyer), "tok_late")
+    ticks = count(step=4)
+    monkeypatch.setattr("ordering.service.reconciling.monotonic", lambda: next(ticks))
+    assert 0 < till.reconcile() < 5
+    monkeypatch.undo()
+    # What it had claimed and not looked at comes up again.
+    assert till.reconcile() > 5
+    assert till.reconcile() == 0
+    assert till.shop.query("SELECT DISTINCT status FROM ordering.payments") == [("captured",)]
 
 
 def test_an_order_whose_stock_somebody_holds_does_not_keep_the_others_waiting(till: Till, superuser_url: URL) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Final
 
 from kernel.database.call import run_call
@@ -16,7 +17,10 @@ from ordering.service.payments import PaymentUseCases
 from ordering.service.refunds import RefundUseCases
 from ordering.service.webhooks import read_message, require_signature
 
-_PORTION: Final = 20
+_PORTION: Final = 5
+_MOST: Final = 40
+_SECONDS: Final = 10.0
+"""Of one run: the dispatcher's other work waits no longer for a slow provider, but for the call that is on its way."""
 _KEEP_MESSAGES: Final = timedelta(days=30)
 """Longer than any provider goes on sending."""
 _DELETED_AT_ONCE: Final = 1_000
@@ -30,15 +34,23 @@ class ReconcilingUseCases(PaymentUseCases, RefundUseCases):
     def reconcile(self) -> int:
         """Go on with attempts and refunds that nobody has settled for a while; answers how many it looked at.
 
-        Several may run at once: each claims its own, and a claim that is lost in a crash is free again later.
+        Several may run at once: each claims its own, and a claim that is not used (a crash, no time left) is free again later.
         """
-        payments = run_call(self._claim_payments)
-        for payment_id in payments:
-            carefully(partial(self.settle_payment, payment_id=payment_id, give_up=True))
-        refunds = run_call(self._claim_refunds)
-        for refund_id in refunds:
-            carefully(partial(self.settle_refund, refund_id=refund_id))
-        return len(payments) + len(refunds)
+        looked_at, until = 0, monotonic() + _SECONDS
+        while looked_at < _MOST:
+            payments, refunds = run_call(self._claim_payments), run_call(self._claim_refunds)
+            claimed = [
+                *(partial(self.settle_payment, payment_id=payment_id, give_up=True) for payment_id in payments),
+                *(partial(self.settle_refund, refund_id=refund_id) for refund_id in refunds),
+            ]
+            if not claimed:
+                break
+            for settle in claimed:
+                carefully(settle)
+                looked_at += 1
+                if monotonic() >= until:
+                    return looked_at
+        return looked_at
 
     def receive_message(self, *, provider: str, signature: str | None, body: bytes) -> None:
         """Take in a provider's message: it makes us look the attempt up there, whatever else it says.
