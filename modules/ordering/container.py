@@ -39,4 +39,4 @@ class OrderingContainer(containers.DeclarativeContainer):
         webhook_secrets=payment_settings.provided.webhook_secrets,
         hold=payment_settings.provided.hold,
     )
-    router = providers.Singleton(build_router, service=service)
+    router = providers.Singleton(build_router, service=service, threads=settings.provided.threads)

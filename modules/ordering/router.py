@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Path, Query
@@ -93,8 +94,11 @@ _PAYMENTS: Final = Keyset[Payment](lambda payment: (payment.id,), IdField)
 _REFUNDS: Final = Keyset[Refund](lambda refund: (refund.id,), IdField)
 
 
-def build_router(service: DatabaseOrderingService) -> Router:
+def build_router(service: DatabaseOrderingService, threads: int) -> Router:
+    """`threads`: how many there are for all requests."""
     router = Router(module="ordering", prefix=PREFIX)
+    # A provider that does not answer must not take every thread: the other half serves those who do not pay.
+    gate = asyncio.Semaphore(max(1, threads // 2))
 
     @router.post(
         "",
@@ -134,9 +138,9 @@ def build_router(service: DatabaseOrderingService) -> Router:
         return found.value
 
     _add_life(router, service)
-    _add_payments(router, service)
-    _add_refunds(router, service)
-    webhooks = _build_webhooks(service)
+    _add_payments(router, service, gate)
+    _add_refunds(router, service, gate)
+    webhooks = _build_webhooks(service, gate)
     router.declarations += webhooks.declarations
     return router
 
@@ -201,7 +205,7 @@ def _add_life(router: Router, service: DatabaseOrderingService) -> None:
         return delivered.value
 
 
-def _add_payments(router: Router, service: DatabaseOrderingService) -> None:
+def _add_payments(router: Router, service: DatabaseOrderingService, gate: asyncio.Semaphore) -> None:
     def finish_payment(payment_id: int, caller: Principal, response: Response) -> PaymentBody:
         payment = service.finish_payment(caller=caller, payment_id=payment_id)
         response.status_code = 201 if payment.status is PaymentStatus.CAPTURED else 202
@@ -215,6 +219,7 @@ def _add_payments(router: Router, service: DatabaseOrderingService) -> None:
         response=PaymentBody,
         idempotent=Idempotency.RESUMED,
         resume=finish_payment,
+        gate=gate,
         summary="Pay an order",
         errors=[OrderNotFound, PaymentDeclined, ActionNotAllowed, PaymentInProgress, PaymentsUnavailable],
         responses={202: {"content": {"application/json": {"example": UNSETTLED_PAYMENT_EXAMPLE}}}},
@@ -247,7 +252,7 @@ def _add_payments(router: Router, service: DatabaseOrderingService) -> None:
         return service.read_payment(caller=caller, order_id=order_id, payment_id=payment_id)
 
 
-def _add_refunds(router: Router, service: DatabaseOrderingService) -> None:
+def _add_refunds(router: Router, service: DatabaseOrderingService, gate: asyncio.Semaphore) -> None:
     def finish_refund(refund_id: int, _: Principal, response: Response) -> RefundBody:
         refund = service.finish_refund(refund_id=refund_id)
         response.status_code = 201 if refund.status is RefundState.SUCCEEDED else 202
@@ -261,6 +266,7 @@ def _add_refunds(router: Router, service: DatabaseOrderingService) -> None:
         response=RefundBody,
         idempotent=Idempotency.RESUMED,
         resume=finish_refund,
+        gate=gate,
         summary="Give money of an order back",
         errors=[OrderNotFound, ActionNotAllowed, RefundExceedsCapture, RefundDeclined, PaymentsUnavailable],
         responses={202: {"content": {"application/json": {"example": UNSETTLED_REFUND_EXAMPLE}}}},
@@ -294,7 +300,7 @@ def _add_refunds(router: Router, service: DatabaseOrderingService) -> None:
         return service.read_refund(order_id=order_id, refund_id=refund_id)
 
 
-def _build_webhooks(service: DatabaseOrderingService) -> Router:
+def _build_webhooks(service: DatabaseOrderingService, gate: asyncio.Semaphore) -> Router:
     webhooks = Router(module="ordering", prefix=WEBHOOKS)
 
     @webhooks.post(
@@ -303,6 +309,7 @@ def _build_webhooks(service: DatabaseOrderingService) -> Router:
         status_code=204,
         request_body=MESSAGE_BODY,
         max_body=MAX_MESSAGE,
+        gate=gate,
         summary="For payment providers: something happened to a charge",
         errors=[ProviderUnknown, SignatureRefused, Invalid],
     )
