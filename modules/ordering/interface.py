@@ -210,7 +210,7 @@ class PaymentDeclined(PaymentRequired):
 
 
 class PaymentsUnavailable(Unavailable):
-    """The shop takes no payments: no payment provider is set up."""
+    """The shop takes no payments now: no payment provider is set up, or it answers too slowly for all who ask it."""
 
     code = "payments-unavailable"
     title = "Payments are not possible now"

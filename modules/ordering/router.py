@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Path, Query
@@ -18,6 +17,7 @@ from kernel.http.routes import Idempotency, Router
 from kernel.pure.errors import Forbidden, Invalid
 from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
+from ordering.gate import ProviderGate
 from ordering.interface import (
     ActionNotAllowed,
     CurrencyMismatch,
@@ -97,8 +97,7 @@ _REFUNDS: Final = Keyset[Refund](lambda refund: (refund.id,), IdField)
 def build_router(service: DatabaseOrderingService, threads: int) -> Router:
     """`threads`: how many there are for all requests."""
     router = Router(module="ordering", prefix=PREFIX)
-    # A provider that does not answer must not take every thread: the other half serves those who do not pay.
-    gate = asyncio.Semaphore(max(1, threads // 2))
+    gate = ProviderGate(threads)
 
     @router.post(
         "",
@@ -205,7 +204,7 @@ def _add_life(router: Router, service: DatabaseOrderingService) -> None:
         return delivered.value
 
 
-def _add_payments(router: Router, service: DatabaseOrderingService, gate: asyncio.Semaphore) -> None:
+def _add_payments(router: Router, service: DatabaseOrderingService, gate: ProviderGate) -> None:
     def finish_payment(payment_id: int, caller: Principal, response: Response) -> PaymentBody:
         payment = service.finish_payment(caller=caller, payment_id=payment_id)
         response.status_code = 201 if payment.status is PaymentStatus.CAPTURED else 202
@@ -252,7 +251,7 @@ def _add_payments(router: Router, service: DatabaseOrderingService, gate: asynci
         return service.read_payment(caller=caller, order_id=order_id, payment_id=payment_id)
 
 
-def _add_refunds(router: Router, service: DatabaseOrderingService, gate: asyncio.Semaphore) -> None:
+def _add_refunds(router: Router, service: DatabaseOrderingService, gate: ProviderGate) -> None:
     def finish_refund(refund_id: int, _: Principal, response: Response) -> RefundBody:
         refund = service.finish_refund(refund_id=refund_id)
         response.status_code = 201 if refund.status is RefundState.SUCCEEDED else 202
@@ -300,7 +299,7 @@ def _add_refunds(router: Router, service: DatabaseOrderingService, gate: asyncio
         return service.read_refund(order_id=order_id, refund_id=refund_id)
 
 
-def _build_webhooks(service: DatabaseOrderingService, gate: asyncio.Semaphore) -> Router:
+def _build_webhooks(service: DatabaseOrderingService, gate: ProviderGate) -> Router:
     webhooks = Router(module="ordering", prefix=WEBHOOKS)
 
     @webhooks.post(
@@ -311,7 +310,7 @@ def _build_webhooks(service: DatabaseOrderingService, gate: asyncio.Semaphore) -
         max_body=MAX_MESSAGE,
         gate=gate,
         summary="For payment providers: something happened to a charge",
-        errors=[ProviderUnknown, SignatureRefused, Invalid],
+        errors=[ProviderUnknown, SignatureRefused, Invalid, PaymentsUnavailable],
     )
     def receive_payment_message(
         provider: Annotated[str, Path(max_length=64, description="As the payment provider is called here.")],

@@ -34,7 +34,8 @@ from ordering.service.gateways.sandbox import FILE
 
 PEOPLE: Final = 6
 PRODUCTS: Final = 5
-PAYERS: Final = 5
+PAYERS: Final = 4
+"""Half of the threads, which is how many may wait for the provider."""
 STOP_SECONDS: Final = 10
 
 
