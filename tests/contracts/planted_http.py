@@ -7,7 +7,7 @@ from typing import Final
 from tests.planting import Append, Planting, Replace, Write
 
 CATALOG: Final = "modules/catalog/router.py"
-ORDERING: Final = "modules/ordering/router.py"
+ORDERING: Final = "modules/ordering/router/__init__.py"
 ACCEPT: Final = "emporium contracts accept"
 
 _OPERATIONS: Final = [

@@ -155,7 +155,9 @@ NAMES: Final = [
         "removed-name",
         Replace(file=ORDERING, old="class ProviderUnknown(", new="class ProviderMissing("),
         Replace(
-            file="modules/ordering/router.py", old="    ProviderUnknown,\n", new="    ProviderMissing as ProviderUnknown,\n"
+            file="modules/ordering/router/__init__.py",
+            old="    ProviderUnknown,\n",
+            new="    ProviderMissing as ProviderUnknown,\n",
         ),
         Replace(
             file="modules/ordering/service/reconciling.py",

@@ -75,7 +75,7 @@ _TRANSACTIONS: Final = [
         "a_read_in_a_router",
         "transaction-outside-service",
         Append(
-            file="modules/ordering/router.py",
+            file="modules/ordering/router/__init__.py",
             text="def _look(service: DatabaseOrderingService) -> None:\n    with service._database.read():\n        pass",
         ),
         says="The router of ordering opens a read of the database",

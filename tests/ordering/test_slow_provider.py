@@ -67,7 +67,7 @@ def test_half_of_the_threads_at_most_wait_for_it(till: Till, provider: Provider)
 def test_who_finds_no_place_in_time_hears_so_and_has_begun_nothing(
     till: Till, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ordering.gate.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("ordering.router.gate.WAIT_SECONDS", 0.1)
     buyer = till.shop.person()
     *orders, last = [till.order(buyer) for _ in range(WAITING + 1)]
     paying = [threading.Thread(target=till.pay, args=(buyer, order)) for order in orders]

@@ -17,7 +17,6 @@ from kernel.http.routes import Idempotency, Router
 from kernel.pure.errors import Forbidden, Invalid
 from kernel.pure.principal import ADMIN, Principal
 from kernel.pure.values import MAX_ID, Page
-from ordering.gate import ProviderGate
 from ordering.interface import (
     ActionNotAllowed,
     CurrencyMismatch,
@@ -41,6 +40,7 @@ from ordering.interface import (
     ShippingAddressRequired,
     SignatureRefused,
 )
+from ordering.router.gate import ProviderGate
 from ordering.schemas import (
     UNSETTLED_PAYMENT_EXAMPLE,
     UNSETTLED_REFUND_EXAMPLE,
