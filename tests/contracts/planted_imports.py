@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.contracts._hidden_imports import HIDDEN
+from tests.contracts.planted_reaches import REACHES
 from tests.planting import Append, Edit, Planting, Replace
 
 
@@ -482,4 +483,4 @@ _DECLARED: Final = [
     ),
 ]
 
-PLANTINGS: Final[list[Planting]] = [*_LINTED, *_LAYOUT, *_UNSEEN, *_HIDDEN, *_DECLARED]
+PLANTINGS: Final[list[Planting]] = [*_LINTED, *_LAYOUT, *_UNSEEN, *_HIDDEN, *REACHES, *_DECLARED]

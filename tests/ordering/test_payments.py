@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from tests.ordering.conftest import Faults, Till, at_once
 
-from catalog.interface import CatalogService
 from ordering.interface import PaymentsUnavailable
 from ordering.service.gateways.protocol import Nothing, Voided
 
@@ -204,8 +203,7 @@ class TestLostAnswers:
         lamp, buyer = till.shop.product(stock=5), till.shop.person()
         order = till.order(buyer, (lamp, 5))
         ((reference,),) = till.shop.query("SELECT stock_reference FROM ordering.orders WHERE id = :id", id=order["id"])
-        catalog: CatalogService = till.shop.app.state.parts.services["catalog"]
-        catalog.release(reference=reference)
+        till.service._catalog.release(reference=reference)
         answer = till.pay(buyer, order)
         assert (answer.status_code, answer.json()["order_status"]) == (409, "expired")
         assert (till.charges(order), till.kept(order)) == (1, Decimal(0))

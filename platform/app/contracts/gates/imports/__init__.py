@@ -7,7 +7,7 @@ from typing import Final
 
 from app.contracts.finding import Finding
 from app.contracts.gate import Bench, Gate
-from app.contracts.gates.imports import behind, declared, hidden, layout, linter
+from app.contracts.gates.imports import behind, declared, hidden, layout, linter, reach
 from app.contracts.sources import Sources
 
 
@@ -16,6 +16,7 @@ def check(bench: Bench) -> Iterator[Finding]:
     yield from layout.layout(bench, sources)
     yield from behind.unseen_imports(bench, sources)
     yield from hidden.hidden_imports(bench, sources)
+    yield from reach.private_reaches(bench, sources)
     yield from declared.declared_needs(bench, sources)
     yield from linter.broken_contracts(bench)
 
@@ -23,6 +24,6 @@ def check(bench: Bench) -> Iterator[Finding]:
 gate: Final = Gate(
     name="imports",
     contract="Modules know each other by their interfaces only, and imports run downwards.",
-    rules={**linter.RULES, **layout.RULES, **behind.RULES, **hidden.RULES, **declared.RULES},
+    rules={**linter.RULES, **layout.RULES, **behind.RULES, **hidden.RULES, **reach.RULES, **declared.RULES},
     static=check,
 )
