@@ -219,6 +219,30 @@ VALUES: Final = [
         says="Tupled is no frozen dataclass",
         fix="@dataclass",
     ),
+    appended(
+        "a constant that can be changed",
+        "mutable-constant",
+        USERS,
+        "KNOWN: dict[int, str] = {}",
+        says="KNOWN can be changed by whoever imports it: it is a dict",
+        fix="MappingProxyType",
+    ),
+    appended(
+        "a constant that holds what can be changed",
+        "mutable-constant",
+        USERS,
+        "HELD: tuple[list[int], ...] = ([],)",
+        says="HELD can be changed by whoever imports it: it is a tuple",
+        fix="MappingProxyType",
+    ),
+    appended(
+        "a function beside the doors",
+        "loose-function",
+        USERS,
+        "def full_name_of(user_id: int) -> str:\n    return str(user_id)",
+        says="full_name_of is a function of its own",
+        fix="Make it a method of a Protocol",
+    ),
 ]
 
 TYPES: Final[list[Planting]] = [*FOREIGN, *VALUES]

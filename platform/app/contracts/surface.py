@@ -86,6 +86,13 @@ class Surface:
         files = [sys.modules[name] for name in sorted(sys.modules) if self.is_home(name)]
         declared = {thing: None for file in files for thing in vars(file).values() if self.declares(thing)}
         self.classes: tuple[type, ...] = tuple(declared)
+        self.functions: tuple[FunctionType, ...] = tuple(
+            thing
+            for file in files
+            for name, thing in vars(file).items()
+            if isinstance(thing, FunctionType) and self.is_home(thing.__module__) and not name.startswith("_")
+        )
+        """Those that stand by themselves, with public names."""
 
     @property
     def where(self) -> str:
@@ -117,7 +124,10 @@ class Surface:
     @property
     def constants(self) -> Mapping[str, Any]:
         """Values with public names that are assigned in the interface's own files."""
-        return {name: vars(self.interface)[name] for name in self._assigned() if name in vars(self.interface)}
+        return {name: vars(self.interface)[name] for name, _ in self._assigned() if name in vars(self.interface)}
+
+    def place_of_constant(self, name: str) -> Place:
+        return next((place for assigned, place in self._assigned() if assigned == name), Place(self.where))
 
     def is_home(self, name: str | None) -> bool:
         """Whether this is the name of the interface, or, when that is a folder, of a file in it."""
@@ -127,13 +137,16 @@ class Surface:
     def declares(self, thing: object) -> bool:
         return inspect.isclass(thing) and self.is_home(thing.__module__)
 
-    def _assigned(self) -> Iterator[str]:
-        for name in [name for name in sorted(sys.modules) if self.is_home(name)]:
-            for node in ast.parse(inspect.getsource(sys.modules[name])).body:
+    def _assigned(self) -> Iterator[tuple[str, Place]]:
+        for module in [name for name in sorted(sys.modules) if self.is_home(name)]:
+            inner = module.split(".")[2:]
+            where = f"modules/{self.module}/interface/{'/'.join(inner)}.py" if inner else self.where
+            for node in ast.parse(inspect.getsource(sys.modules[module])).body:
                 targets = (
                     node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
                 )
-                yield from (t.id for t in targets if isinstance(t, ast.Name) and not t.id.startswith("_"))
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+                yield from ((name, Place(where, node.lineno)) for name in names if not name.startswith("_"))
 
 
 def read_surface(module: str) -> Surface:

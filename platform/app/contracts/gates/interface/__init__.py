@@ -32,6 +32,8 @@ RULES: Final = {
     "undocumented": "Every public class of interface.py, and every method of a Protocol, says what it is for.",
     "foreign-type": "Only ids, values, frozen DTOs, events and errors of the same interface cross a door.",
     "mutable-dto": "A DTO is a dataclass that is frozen, keyword-only and slotted.",
+    "mutable-constant": "A constant of an interface cannot be changed.",
+    "loose-function": "An interface has no functions but the methods of its classes.",
     "error-identity": "An error of an interface is of a kind of kernel.pure.errors, with a code and a title of its own.",
     "duplicate-error-code": "No two errors of the shop have the same code.",
     "unknown-error": "What a method's docstring lists behind `Errors:` exists in its interface or in kernel.pure.errors.",

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any, Final
 
 from app.contracts.finding import Finding
@@ -32,6 +32,8 @@ class Shapes:
 
     def check(self) -> Iterator[Finding]:
         yield from self._undocumented()
+        yield from self._functions()
+        yield from self._constants()
         for protocol in self.surface.protocols:
             yield from self._name(protocol)
             yield from self._attributes(protocol)
@@ -61,6 +63,28 @@ class Shapes:
         # Not `__doc__`: dataclasses and Protocols come with one that says nothing.
         node = self.sources.node(thing)
         return node is None or bool((ast.get_docstring(node) or "").strip())
+
+    def _functions(self) -> Iterator[Finding]:
+        for function in self.surface.functions:
+            what = f"{function.__name__} is a function of its own, and belongs to no Protocol."
+            fix = (
+                "Make it a method of a Protocol, so that a fake can stand in for it, or a property of the DTO that it reckons"
+                " with; what only this module calls belongs inside it."
+            )
+            yield self._finding("loose-function", function, "", what, fix)
+
+    def _constants(self) -> Iterator[Finding]:
+        for name, value in self.surface.constants.items():
+            if not _is_fixed(value):
+                where, line = self.surface.place_of_constant(name)
+                yield Finding(
+                    rule="interface/mutable-constant",
+                    module=self.surface.module,
+                    where=where,
+                    line=line,
+                    what=f"{name} can be changed by whoever imports it: it is a {type(value).__name__}.",
+                    fix="Write a tuple, a frozenset or a MappingProxyType of such; what changes belongs behind a method.",
+                )
 
     def _name(self, protocol: type) -> Iterator[Finding]:
         if NAMED_BADLY.search(protocol.__name__):
@@ -118,6 +142,17 @@ class Shapes:
         if fault := _fault(value):
             fix = f"Write `@dataclass(frozen=True, slots=True, kw_only=True)` above `class {value.__name__}:`."
             yield self._finding("mutable-dto", value, "", f"{value.__name__} {fault}.", fix)
+
+
+def _is_fixed(value: object) -> bool:
+    """Python makes what can be changed unhashable; a MappingProxyType is, by what it holds."""
+    if isinstance(value, MappingProxyType):
+        return all(_is_fixed(each) for each in value.values())
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_data(parameter: inspect.Parameter) -> bool:
