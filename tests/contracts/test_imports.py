@@ -22,6 +22,7 @@ ALLOWED: Final[list[tuple[str, str]]] = [
         'def documented() -> None:\n    """\n    from catalog.models import Product\n    """',
     ),
     ("modules/ordering/service/extra.py", "def own() -> None:\n    from ordering.crud import orders"),
+    ("modules/ordering/service/extra.py", "def told(row, pair):\n    return row._mapping, pair._replace(a=1)._asdict()"),
     ("modules/ordering/service/extra.py", "class Own:\n    def __init__(self) -> None:\n        self._x = self.__dict__"),
     ("tests/ordering/test_extra.py", "def test_own(shop) -> None:\n    shop.app.state.parts.services['ordering']._gateway"),
     ("modules/users/settings.py", "from importlib.util import find_spec\nif find_spec('zxcvbn'):\n    STRICT = True"),

@@ -59,6 +59,7 @@ def test_sql_on_a_neighbours_table_is_seen(text: str) -> None:
         "SELECT name FROM ordering.events WHERE name = 'catalog.ProductArchived'",
         "SELECT catalog.id FROM ordering.folders AS catalog",
         "SELECT users.id FROM ordering.buyers users",
+        "SELECT users.id FROM ordering.buyers AS users WHERE users.id = 1",
         "SELECT users.id FROM ordering.users",
         "https://example.com/from/catalog.html",
     ],

@@ -70,9 +70,9 @@ def _is_meant(text: str, match: re.Match[str], schema: str, is_submodule: bool) 
 
 def _is_alias(text: str, schema: str) -> bool:
     """Whether the statement calls one of its own tables like the schema."""
-    return (
-        re.search(rf'(?:[\w")]\s+(?:AS\s+)?|\.\s*)"?{re.escape(schema)}"?(?!["\w]*\s*[.\w])', text, re.IGNORECASE) is not None
-    )
+    name = rf'"?{re.escape(schema)}"?'
+    alias = rf'\bAS\s+{name}(?!["\w]|\s*\.)|(?:[\w")]\s+|\.\s*){name}(?!["\w]*\s*[.\w])'
+    return re.search(alias, text, re.IGNORECASE) is not None
 
 
 def schema_is_open(text: str) -> bool:

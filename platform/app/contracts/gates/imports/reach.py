@@ -18,6 +18,9 @@ RULES: Final = {
     "private-reach": "What begins with an underscore is its own object's, and no module looks into the application.",
 }
 _BY_NAME: Final = frozenset({"getattr", "setattr", "delattr"})
+_INSIDES: Final = frozenset({"__dict__", "__getattribute__", "__globals__", "__subclasses__"})
+_PUBLIC: Final = frozenset({"_asdict", "_fields", "_make", "_mapping", "_replace"})
+"""Of named tuples and SQLAlchemy's rows: the underscore keeps them apart from fields."""
 _OWN: Final = frozenset({"self", "cls"})
 
 
@@ -39,9 +42,11 @@ def _private_members(bench: Bench, source: Source) -> Iterator[Finding]:
         match call:
             case ast.Call(func=ast.Name(id=by), args=[of, ast.Constant(value=str(name)), *_]) if by in _BY_NAME:
                 reached.append((call, of, name))
+            case ast.Call(func=ast.Name(id="vars"), args=[of]):
+                reached.append((call, of, "__dict__"))
     for node, of, name in reached:
-        is_private = name == "__dict__" or (name.startswith("_") and not name.startswith("__"))
-        if is_private and not _is_own(of):
+        is_private = name.startswith("_") and not name.startswith("__") and name not in _PUBLIC
+        if (is_private or name in _INSIDES) and not _is_own(of):
             yield _finding(
                 bench,
                 source,

@@ -17,9 +17,21 @@ from app.contracts.sessions import blocks
 from app.contracts.syntax import Source
 
 _TYPES: Final = re.compile(r"(Gateway|Client|Mailer)\Z")
-_PACKAGES: Final = frozenset(
-    {"httpx", "httpx2", "requests", "urllib", "urllib3", "http", "aiohttp", "smtplib", "ftplib", "socket", "subprocess", "grpc"}
+_PACKAGES: Final = (
+    "aiohttp",
+    "ftplib",
+    "grpc",
+    "http.client",
+    "httpx",
+    "httpx2",
+    "requests",
+    "smtplib",
+    "socket",
+    "subprocess",
+    "urllib.request",
+    "urllib3",
 )
+_CALLS_INTO: Final = tuple(f"{package}." for package in _PACKAGES)
 _WAITS: Final = frozenset({"time.sleep"})
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -52,7 +64,7 @@ class _Module:
             case ast.Call(func=function):
                 name = source.dotted(function)
                 *owners, _ = name.split(".")
-                if (owners and owners[0] in _PACKAGES) or name in _WAITS or any(owner in self._objects for owner in owners):
+                if name.startswith(_CALLS_INTO) or name in _WAITS or any(owner in self._objects for owner in owners):
                     return ast.unparse(function)
             case ast.Attribute(value=ast.Name(id="self"), attr=name) | ast.Name(id=name) if name in self._functions:
                 return name

@@ -15,6 +15,8 @@ from app.contracts.sessions import blocks, is_session_type, opens, session_names
 from app.contracts.syntax import Source, Texts
 
 _ENDS: Final = frozenset({"commit", "rollback", "begin", "begin_nested", "begin_twophase"})
+_ENDS_OF_SESSIONS: Final = frozenset({"close", "close_all", "invalidate", "prepare", "reset"})
+"""Too common to be refused of anything else."""
 _SAYS: Final = re.compile(r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
 _MAKES_SESSIONS: Final = frozenset(
     {"sqlalchemy.orm.Session", "sqlalchemy.orm.sessionmaker", "sqlalchemy.orm.scoped_session", "sqlalchemy.Connection"}
@@ -52,9 +54,20 @@ class _File:
                     # Another database than the shop's.
                     if not self.source.dotted(node.func).startswith("sqlite3."):
                         yield self._commit(node.lineno, "`isolation_level=`")
+                case ast.Dict(keys=keys) if any(getattr(key, "value", "") == "isolation_level" for key in keys):
+                    yield self._commit(node.lineno, '`"isolation_level"`')
                 case ast.Call(args=[first, *_]) if self._sends_text(node):
                     if said := _SAYS.match(self.texts.value(self.source, first) or ""):
                         yield self._commit(node.lineno, f'"{said[1].upper()}"')
+        yield from self._ended_sessions()
+
+    def _ended_sessions(self) -> Iterator[Finding]:
+        for function in self.source.functions():
+            names = session_names(self.source, function)
+            for node in ast.walk(function):
+                match node:
+                    case ast.Attribute(value=ast.Name(id=name), attr=ends) if name in names and ends in _ENDS_OF_SESSIONS:
+                        yield self._commit(node.lineno, f"`{name}.{ends}`")
 
     def _is_ours(self, node: ast.Attribute) -> bool:
         """Whether it is a function of another file of the module: `crud.begin(…)`."""
@@ -104,12 +117,19 @@ class _File:
             for node in ast.walk(function):
                 if how := _keeps(node, names):
                     yield self._kept(getattr(node, "lineno", function.lineno), how)
+        yield from self._opened_by_hand()
         for block, item in blocks(self.source, self.source.tree):
             if isinstance(item.optional_vars, ast.Attribute | ast.Subscript):
                 yield self._kept(block.lineno, f"`{ast.unparse(item.optional_vars)}`")
             for part in _within(block):
                 if isinstance(part, ast.Yield | ast.YieldFrom):
                     yield self._kept(part.lineno, "a generator that yields inside of the block")
+
+    def _opened_by_hand(self) -> Iterator[Finding]:
+        in_blocks = {id(item.context_expr) for node in self.source.nodes if isinstance(node, ast.With) for item in node.items}
+        for node in self.source.nodes:
+            if self.source.kind == "service" and opens(self.source, node) and id(node) not in in_blocks:
+                yield self._kept(getattr(node, "lineno", 1), f"`{ast.unparse(node)}` without `with … as session` of its own")
 
     def _fields(self, node: ast.ClassDef) -> Iterator[Finding]:
         for part in node.body:
@@ -142,6 +162,10 @@ def _keeps(node: ast.AST, names: frozenset[str]) -> str:
         case ast.Assign(targets=targets, value=value) if _holds(value, names):
             kept = [target for target in targets if isinstance(target, ast.Attribute | ast.Subscript)]
             return f"`{ast.unparse(kept[0])}`" if kept else ""
+        case ast.AnnAssign(target=ast.Attribute() | ast.Subscript() as target, value=ast.expr() as value) if _holds(
+            value, names
+        ):
+            return f"`{ast.unparse(target)}`"
         case ast.Return(value=ast.expr() as value) if _holds(value, names):
             return "it is returned"
         case ast.Call(func=ast.Attribute(attr=name), args=[*_, ast.Name(id=given)]) if name in _KEEPS and given in names:
@@ -158,6 +182,8 @@ def _holds(value: ast.expr, names: frozenset[str]) -> bool:
             return any(_holds(part, names) for part in parts)
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="connection")):
             return name in names
+        case ast.Call(func=ast.Name(id="partial") | ast.Attribute(attr="partial"), args=parts):
+            return any(_holds(part, names) for part in parts)
         case ast.Lambda(body=body):
             return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(body))
     return False
