@@ -153,6 +153,13 @@ def found_in(root: Path, file: str, code: str) -> list[str]:
         ("crud.py", "from sqlalchemy import func\nfunc.kernel.require_principal(1, 1)", ["foreign-sql"]),
         ("crud.py", 'def f(c, s):\n    c.execute(f"SELECT 1 FROM {s}.products")', ["foreign-sql"]),
         ("crud.py", 'A = "SELECT 1 FROM catalog.products"\nB = f"{A} LIMIT 1"', ["foreign-sql"]),
+        (
+            "crud.py",
+            'def f():\n    q = "SELECT 1 FROM "\n    if f:\n        q += "catalog.products"\n    return q',
+            ["foreign-sql"],
+        ),
+        ("crud.py", 'def f():\n    q = "SELECT 1 "\n    q += "FROM catalog.products"\n    return q', ["foreign-sql"]),
+        ("crud.py", 'def f():\n    q = "The price is in "\n    q += "catalog.products"\n    return q', []),
         ("models.py", 'ForeignKey("catalog.products.id")', ["foreign-key"]),
         ("models.py", 'DDL("CREATE VIEW ordering.v AS SELECT 1 FROM catalog.products")', ["view"]),
         ("migrations/a.py", 'op.execute("ALTER TABLE ordering.a ADD b bigint REFERENCES catalog.products")', ["foreign-key"]),

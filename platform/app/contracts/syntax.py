@@ -151,10 +151,30 @@ class Texts:
     def of(self, source: Source) -> Iterator[Said]:
         """Each string that is put together in the file, whole; docstrings are none."""
         yield from self._inside(source, source.tree)
+        for function in source.functions():
+            yield from self._grown(source, function)
 
     def value(self, source: Source, node: ast.AST) -> str | None:
         """What an expression says; None when it is no text that is put together here."""
         return self._value(source, node, [], _DEPTH)
+
+    def _grown(self, source: Source, function: _Function) -> Iterator[Said]:
+        """What is put together step by step, `sql += …`, as if each step were taken."""
+        steps: dict[str, list[tuple[ast.AST, ast.expr]]] = {}
+        for node in ast.walk(function):
+            match node:
+                case (
+                    ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value)
+                    | ast.Assign(targets=[ast.Name(id=name)], value=value)
+                ):
+                    steps.setdefault(name, []).append((node, value))
+        for taken in steps.values():
+            if any(isinstance(node, ast.AugAssign) for node, _ in taken):
+                values = [value for _, value in sorted(taken, key=lambda step: step[1].lineno)]
+                parts = [self.value(source, value) for value in values]
+                texts = tuple(part for part in parts if part is not None)
+                if len(texts) > 1:
+                    yield Said(values[-1], "".join(map(_or_hole, parts)), texts)
 
     def _inside(self, source: Source, node: ast.AST) -> Iterator[Said]:
         for child in ast.iter_child_nodes(node):
